@@ -10,11 +10,11 @@ namespace equipoise {
 
 /// What went wrong, in the parts a person needs: [where] what: got X, expected Y. Try Z.
 struct ErrorDetail {
-  std::string where;     ///< file, config line, flag or function the user knows
-  std::string what;      ///< one clause
-  std::string got;       ///< may be empty
-  std::string expected;  ///< may be empty
-  std::string hint;      ///< what to try; may be empty
+  std::string where{};     ///< file, config line, flag or function the user knows
+  std::string what{};      ///< one clause
+  std::string got{};       ///< may be empty
+  std::string expected{};  ///< may be empty
+  std::string hint{};      ///< what to try; may be empty
 };
 
 /// Root of every error Equipoise throws on purpose. Anything else that escapes is a bug (exit 70).

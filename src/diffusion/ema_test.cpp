@@ -1,0 +1,33 @@
+#include "diffusion/ema.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+namespace equipoise::diffusion {
+namespace {
+
+TEST(Ema, FirstStepCopiesTheWeights) {
+  EXPECT_EQ(ema_decay({}, 256, 0), 0);
+  std::vector<at::Tensor> average{at::full({3}, 7.0f)};
+  update_ema(average, {at::tensor({0.1f, -2.0f, 3.3f})}, ema_decay({}, 256, 0));
+  EXPECT_TRUE(at::equal(average[0], at::tensor({0.1f, -2.0f, 3.3f})));
+}
+
+TEST(Ema, HalfLifeRampsUpWithTheImagesSeen) {
+  EXPECT_NEAR(ema_decay({}, 256, 1'000'000), std::pow(0.5, 256.0 / 50'000), 1e-15);
+  EXPECT_NEAR(ema_decay({}, 256, 100'000'000), std::pow(0.5, 256.0 / 500'000), 1e-15);
+  const EmaConfig no_ramp{.half_life_kimg = 10, .ramp_ratio = 0};
+  EXPECT_NEAR(ema_decay(no_ramp, 100, 0), std::pow(0.5, 100.0 / 10'000), 1e-15);
+}
+
+TEST(Ema, HalfTheDistanceRemainsAfterOneHalfLife) {
+  const EmaConfig config{.half_life_kimg = 1, .ramp_ratio = 0};
+  std::vector<at::Tensor> average{at::ones({1}, at::kDouble)};
+  for (int64_t seen = 0; seen < 1000; seen += 50)
+    update_ema(average, {at::zeros({1}, at::kDouble)}, ema_decay(config, 50, seen));
+  EXPECT_NEAR(average[0].item<double>(), 0.5, 1e-12);
+}
+
+}  // namespace
+}  // namespace equipoise::diffusion

@@ -1,0 +1,97 @@
+// Numbers about a set of samples. A metric reads what it needs from one MetricInput and returns JSON with its
+// recipe; none reads files. Names are the keys of docs/formats/results.md.
+//
+//   shares             how often each group occurs, corrected for the classifier's errors; start here on biased data
+//   total_variation    the same in one number: distance of the shares to the stated target
+//   frechet            distance of feature means and covariances to the reference: quality and diversity in one number
+//   coverage           share of the reference that has a sample near it: lost modes, which frechet may hide
+//   nearest_reference  do samples lie closer to the training images than real images do: copying
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <torch/types.h>
+#include <nlohmann/json.hpp>
+
+#include "core/config.h"
+#include "core/registry.h"
+#include "metrics/shares.h"
+
+namespace equipoise::metrics {
+
+/// All that a metric may look at. Parts that are not there are undefined tensors, empty vectors or nullopt.
+struct MetricInput {
+  // Groups.
+  Counts counts;                         ///< samples per group, as classified
+  std::vector<std::string> group_names;  ///< one per group
+  std::vector<double> target;            ///< stated share per group, sums to 1
+  /// of the classifier that counted, on data it has not seen
+  std::optional<ConfusionMatrix> confusion;
+
+  // Feature space: [N,F] and [M,F], any floating type.
+  at::Tensor sample_features;
+  at::Tensor reference_features;  ///< what the samples should look like
+  std::string feature_recipe;     ///< which extractor and layer, for the record
+
+  // The space in which copies are sought (pixels or features): [N,D], [T,D], [H,D], any type.
+  at::Tensor sample_points;
+  at::Tensor training_points;  ///< what a generator could have copied
+  at::Tensor heldout_points;   ///< real images it has not seen
+  /// [H] float64, of these to their nearest training point, where already known
+  at::Tensor heldout_distances;
+  std::string point_recipe;  ///< "pixels, uint8" or the like
+
+  uint64_t seed = 0;  ///< of every resampling
+  double level = 0.95;
+};
+
+/// A metric. Stateless after construction: safe to call from several threads at once.
+class Metric {
+ public:
+  static constexpr const char* kFamily = "metric";
+  virtual ~Metric() = default;
+  /// What is lacking to compute it ("sample_features, reference_features"); empty when all is there.
+  virtual std::string missing(const MetricInput& input) const = 0;
+  /// The number with its interval and recipe. The order of samples and references does not move the number;
+  /// which rows a bootstrap draws does depend on it.
+  /// Throws: UsageError when parts are missing or disagree; NumericError when they are not finite.
+  virtual nlohmann::ordered_json measure(const MetricInput& input) const = 0;
+};
+
+struct MetricPlugin {
+  std::function<std::unique_ptr<Metric>(const nlohmann::json& options)> make;
+  std::function<std::string()> options_help;  ///< one line an option
+  /// JSON pointer to the one number that sums it up; empty = one number a group
+  std::string headline;
+  double ideal = 0;  ///< the headline of samples that equal the reference
+  bool lower_is_better = true;
+};
+using MetricRegistry = Registry<Metric, MetricPlugin>;
+
+/// Registers metric `Member`, made from an `Options` struct that lists its fields.
+template <class Member, class Options>
+bool register_metric(const MethodInfo& info, const std::string& headline, double ideal,
+                     bool lower_is_better) {
+  MetricPlugin plugin{.make =
+                          [where = "metrics." + info.name](const nlohmann::json& json) {
+                            Options options;
+                            from_json(json, options, where);
+                            return std::make_unique<Member>(options);
+                          },
+                      .options_help = [] { return help_text(Options{}); },
+                      .headline = headline,
+                      .ideal = ideal,
+                      .lower_is_better = lower_is_better};
+  return MetricRegistry::instance().add(info, std::move(plugin));
+}
+
+/// "a, b" of the names whose part is absent; what most metrics return from `missing`.
+std::string name_missing(std::initializer_list<std::pair<const char*, bool>> is_there);
+
+}  // namespace equipoise::metrics

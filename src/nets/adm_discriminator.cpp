@@ -1,0 +1,63 @@
+#include "nets/adm_discriminator.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace equipoise::nets {
+namespace {
+
+constexpr const char* kWhere = "discriminator network ADM";
+constexpr int64_t kLabelRows =
+    1000;  // what published conditional heads have, whatever the number of classes
+
+}  // namespace
+
+void AdmDiscriminatorConfig::fields(FieldVisitor& f) {
+  f.group("extractor", extractor, "feature extractor, on the image");
+  f.group("head", head, "judge, on the features");
+  f("freeze_extractor", freeze_extractor, "",
+    "train the head alone (needs a pretrained extractor)");
+  f("condition", condition, "", "the head also looks at the class label");
+}
+
+AdmDiscriminator::AdmDiscriminator(const AdmDiscriminatorConfig& config, const DataShape& shape,
+                                   uint64_t init_seed) {
+  check_is_image(shape, kWhere);
+  if (config.condition) check_has_classes(shape, kWhere);
+  EncoderUNetConfig head = config.head;
+  head.num_label_rows = config.condition ? std::max(kLabelRows, shape.label_dim) : 0;
+  if (head.out_channels != 1)
+    throw UsageError({.where = kWhere,
+                      .what = "the head must have one output",
+                      .got = std::to_string(head.out_channels),
+                      .expected = "head.out_channels = 1",
+                      .hint = ""});
+  ParameterInit init(init_seed);
+  extractor_ = register_module(
+      "extractor", std::make_shared<EncoderUNet>(init, config.extractor, shape.resolution,
+                                                 shape.channels, kWhere));
+  head_ = register_module(
+      "head", std::make_shared<EncoderUNet>(init, head, extractor_->feature_resolution(),
+                                            extractor_->feature_channels(), kWhere));
+  if (config.freeze_extractor)
+    for (at::Tensor& parameter : extractor_->parameters()) parameter.requires_grad_(false);
+}
+
+at::Tensor AdmDiscriminator::logit(const at::Tensor& z, const at::Tensor& tau,
+                                   const at::Tensor& labels) {
+  return head_->forward(extractor_->features(z, tau), tau, labels).squeeze(1);
+}
+
+namespace {
+
+const bool kRegistered = DiscriminatorRegistry::instance().add(
+    {.name = "ADM",
+     .summary = "ADM encoder as feature extractor and a shallow one on its features.",
+     .source =
+         "Kim et al. 2023 (arXiv:2211.17091), App. D; Dhariwal and Nichol 2021 (arXiv:2105.05233)",
+     .use_when = "A pretrained extractor or an accelerator is at hand; CNN otherwise."},
+    plugin_for<DiscriminatorNetwork, AdmDiscriminator, AdmDiscriminatorConfig>(kWhere));
+
+}  // namespace
+}  // namespace equipoise::nets

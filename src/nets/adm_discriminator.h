@@ -1,0 +1,43 @@
+// The published discriminator: an ADM encoder extracts features, a shallow one judges them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/fields.h"
+#include "core/libtorch.h"
+#include "nets/adm_encoder.h"
+#include "nets/discriminator.h"
+
+namespace equipoise::nets {
+
+struct AdmDiscriminatorConfig {
+  EncoderUNetConfig extractor{.out_channels = 0};
+  EncoderUNetConfig head{
+      .channel_mult = {1}, .num_res_blocks = 2, .attention_resolutions = {8}, .out_channels = 1};
+  bool freeze_extractor = false;
+  bool condition = false;
+
+  void fields(FieldVisitor& f);
+};
+
+/// logit = head(extractor.features(z, tau), tau[, label]). Children "extractor" and "head".
+///
+/// Source: Kim et al. 2023 (arXiv:2211.17091), App. D. Differs: without a pretrained extractor both
+/// are trained. A frozen extractor's parameters have no gradient; the gradient with respect to z
+/// flows through it all the same.
+class AdmDiscriminator : public DiscriminatorNetwork {
+ public:
+  AdmDiscriminator(const AdmDiscriminatorConfig& config, const DataShape& shape,
+                   uint64_t init_seed);
+  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau,
+                   const at::Tensor& labels = {}) override;
+  /// For loading pretrained weights into it, and for reading its features.
+  EncoderUNet& extractor() { return *extractor_; }
+  EncoderUNet& head() { return *head_; }
+
+ private:
+  std::shared_ptr<EncoderUNet> extractor_, head_;
+};
+
+}  // namespace equipoise::nets

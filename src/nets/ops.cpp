@@ -1,0 +1,148 @@
+#include "nets/ops.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/libtorch.h"
+#include "core/random.h"
+
+namespace equipoise::nets {
+namespace {
+
+c10::optional<at::Tensor> optional(const at::Tensor& tensor) {
+  return tensor.defined() ? c10::optional<at::Tensor>(tensor) : c10::nullopt;
+}
+
+// Two (equal) taps are by far the most used, and as pooling they are many times faster than as a
+// grouped convolution.
+bool is_box(const at::Tensor& kernel) {
+  return kernel.size(-1) == 2;
+}
+
+at::Tensor per_channel(const at::Tensor& kernel, int64_t channels) {
+  return kernel.expand({channels, 1, kernel.size(2), kernel.size(3)});
+}
+
+void check_randomness(const ForwardRandomness& randomness, int64_t batch) {
+  if (randomness.image_numbers.defined() && randomness.image_numbers.numel() == batch) return;
+  throw UsageError({.where = "ForwardRandomness",
+                    .what = "wrong number of image numbers",
+                    .got = randomness.image_numbers.defined()
+                               ? std::to_string(randomness.image_numbers.numel())
+                               : "none",
+                    .expected = std::to_string(batch) + ", one per image",
+                    .hint = ""});
+}
+
+// One row of 0 or `kept`: eight decisions from each four-word block of the stream.
+void fill_mask_row(RandomStream stream, uint32_t drop_below, float kept, float* row,
+                   int64_t width) {
+  for (int64_t i = 0; i < width; i += 2) {
+    const uint32_t word = stream.next();
+    row[i] = (word & 0xFFFF) < drop_below ? 0.0f : kept;
+    if (i + 1 < width) row[i + 1] = (word >> 16) < drop_below ? 0.0f : kept;
+  }
+}
+
+}  // namespace
+
+at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                  int64_t padding) {
+  return at::conv2d(x, weight, optional(bias), /*stride=*/1,
+                    padding < 0 ? weight.size(-1) / 2 : padding);
+}
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::linear(x, weight, optional(bias));
+}
+
+at::Tensor linear_over_channels(const at::Tensor& x, const at::Tensor& weight,
+                                const at::Tensor& bias) {
+  return at::conv1d(x, weight, optional(bias));
+}
+
+at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           const GroupNormSettings& settings, const at::Tensor& scale,
+                           const at::Tensor& shift) {
+  at::Tensor result = at::group_norm(x, settings.groups, weight, bias, settings.eps);
+  if (scale.defined()) {
+    std::vector<int64_t> broadcast(x.dim(), 1);
+    broadcast[0] = scale.size(0);
+    broadcast[1] = scale.size(1);
+    result = at::addcmul(shift.reshape(broadcast), result, scale.reshape(broadcast) + 1);
+  }
+  return settings.use_silu ? at::silu(result) : result;
+}
+
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+  const at::ScalarType precise = value.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor scaled_key = key / std::sqrt(static_cast<double>(key.size(1)));
+  const at::Tensor logits = at::bmm(query.transpose(1, 2).to(precise), scaled_key.to(precise));
+  const at::Tensor weights = at::softmax(logits, /*dim=*/2).to(value.scalar_type());
+  return at::bmm(value, weights.transpose(1, 2));
+}
+
+at::Tensor resample_kernel(const std::vector<double>& taps) {
+  const bool is_symmetric = std::equal(taps.begin(), taps.end(), taps.rbegin());
+  if (taps.empty() || taps.size() % 2 != 0 || !is_symmetric)
+    throw UsageError({.where = "resample_filter",
+                      .what = "the filter must be symmetric with an even number of taps",
+                      .got = fmt::format("[{}]", fmt::join(taps, ", ")),
+                      .expected = "",
+                      .hint = "[1, 1] or [1, 3, 3, 1]"});
+  const at::Tensor row = at::tensor(taps, at::kDouble);
+  return (at::outer(row, row) / row.sum().square())
+      .to(at::kFloat)
+      .reshape({1, 1, row.size(0), row.size(0)});
+}
+
+at::Tensor downsample(const at::Tensor& x, const at::Tensor& kernel, bool use_padding) {
+  if (is_box(kernel)) return at::avg_pool2d(x, /*kernel_size=*/2);
+  const int64_t channels = x.size(1), padding = use_padding ? (kernel.size(-1) - 1) / 2 : 0;
+  return at::conv2d(x, per_channel(kernel, channels), c10::nullopt, /*stride=*/2, padding,
+                    /*dilation=*/1, channels);
+}
+
+at::Tensor upsample(const at::Tensor& x, const at::Tensor& kernel) {
+  if (is_box(kernel)) return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});
+  const int64_t channels = x.size(1), padding = (kernel.size(-1) - 1) / 2;
+  return at::conv_transpose2d(x, per_channel(kernel * 4, channels), c10::nullopt, /*stride=*/2,
+                              padding,
+                              /*output_padding=*/0, channels);
+}
+
+at::Tensor dropout(const at::Tensor& x, double p, const ForwardRandomness* randomness,
+                   uint32_t layer) {
+  const auto drop_below = static_cast<uint32_t>(std::lround(p * 0x1p16));
+  if (randomness == nullptr || drop_below == 0) return x;
+  check_randomness(*randomness, x.size(0));
+  const float kept =
+      drop_below < 0x10000 ? 1.0f / (1.0f - static_cast<float>(drop_below) * 0x1p-16f) : 0.0f;
+  const at::Tensor numbers = randomness->image_numbers.contiguous();
+  at::Tensor mask = at::empty(x.sizes(), at::kFloat);
+  const int64_t width = x.numel() / std::max<int64_t>(x.size(0), 1);
+  const int64_t* number = numbers.data_ptr<int64_t>();
+  float* rows = mask.data_ptr<float>();
+  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const RandomStream stream(randomness->seed, Purpose::kDropout,
+                                static_cast<uint64_t>(number[i]), layer);
+      fill_mask_row(stream, drop_below, kept, rows + i * width, width);
+    }
+  });
+  return x * mask.to(x.device(), x.scalar_type());
+}
+
+at::Tensor drop_labels(const at::Tensor& labels, double p, const ForwardRandomness* randomness) {
+  if (randomness == nullptr || p == 0) return labels;
+  check_randomness(*randomness, labels.size(0));
+  const at::Tensor draws =
+      random_uniform(randomness->seed, Purpose::kLabelDropout, randomness->image_numbers, {1});
+  return labels * draws.ge(p).to(labels.device(), labels.scalar_type());
+}
+
+}  // namespace equipoise::nets

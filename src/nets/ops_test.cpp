@@ -1,0 +1,118 @@
+#include "nets/ops.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/libtorch.h"
+#include "core/random.h"
+
+namespace equipoise::nets {
+namespace {
+
+at::Tensor random(at::IntArrayRef shape, uint32_t part = 0) {
+  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
+}
+
+TEST(GroupNormSilu, FollowsItsFormula) {
+  const at::Tensor x = random({2, 4, 3}), weight = random({1, 4}, 1)[0],
+                   bias = random({1, 4}, 2)[0];
+  const at::Tensor scale = random({2, 4}, 3), shift = random({2, 4}, 4);
+  const at::Tensor actual =
+      group_norm_silu(x, weight, bias, {.groups = 2, .eps = 0.1}, scale, shift);
+  const at::Tensor grouped = x.reshape({2, 2, 6});
+  const at::Tensor centred = grouped - grouped.mean(2, true);
+  const at::Tensor normed =
+      (centred / (centred.square().mean(2, true) + 0.1).sqrt()).reshape({2, 4, 3});
+  const at::Tensor affine = normed * weight.reshape({1, 4, 1}) + bias.reshape({1, 4, 1});
+  const at::Tensor moved = affine * (scale + 1).unsqueeze(2) + shift.unsqueeze(2);
+  EXPECT_TRUE(at::allclose(actual, moved * at::sigmoid(moved), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(group_norm_silu(x, weight, bias, {2, 0.1, /*use_silu=*/false}), affine,
+                           1e-5, 1e-6));
+}
+
+TEST(Attention, MixesValuesByScaledProducts) {
+  const at::Tensor query = random({2, 3, 4}), key = random({2, 3, 5}, 1),
+                   value = random({2, 3, 5}, 2);
+  const at::Tensor mixed = attention(query, key, value);
+  ASSERT_EQ(mixed.sizes(), at::IntArrayRef({2, 3, 4}));
+  for (int64_t n = 0; n < 2; ++n) {
+    for (int64_t q = 0; q < 4; ++q) {
+      const at::Tensor logits = at::mv(key[n].t(), query[n].select(1, q)) / std::sqrt(3.0);
+      const at::Tensor expected = at::mv(value[n], at::softmax(logits, 0));
+      EXPECT_TRUE(at::allclose(mixed[n].select(1, q), expected, 1e-5, 1e-6));
+    }
+  }
+}
+
+TEST(Resample, TwoTapsAreMeansAndNearestNeighbours) {
+  const at::Tensor box = resample_kernel({1, 1}), x = random({2, 3, 4, 6});
+  const at::Tensor grouped = box.expand({3, 1, 2, 2});
+  EXPECT_TRUE(at::allclose(downsample(x, box), at::conv2d(x, grouped, {}, 2, 0, 1, 3), 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(upsample(x, box), at::conv_transpose2d(x, grouped * 4, {}, 2, 0, 0, 3),
+                           1e-5, 1e-6));
+}
+
+TEST(Resample, UpsamplingIsFourTimesTheTransposeOfDownsampling) {
+  for (const std::vector<double>& taps : {std::vector<double>{1, 1}, {1, 3, 3, 1}}) {
+    const at::Tensor kernel = resample_kernel(taps);
+    const at::Tensor large = random({2, 3, 8, 8}), small = random({2, 3, 4, 4}, 1);
+    const double down = (downsample(large, kernel) * small).sum().item<double>();
+    const double up = (large * upsample(small, kernel)).sum().item<double>();
+    EXPECT_NEAR(4 * down, up, 1e-4 * std::abs(up));
+  }
+}
+
+TEST(Resample, KeepsConstantsAwayFromTheBorder) {
+  const at::Tensor kernel = resample_kernel({1, 3, 3, 1});
+  const at::Tensor flat = at::ones({1, 1, 8, 8});
+  EXPECT_TRUE(
+      at::allclose(downsample(flat, kernel).slice(2, 1, 3).slice(3, 1, 3), at::ones({1, 1, 2, 2})));
+  EXPECT_TRUE(at::allclose(upsample(flat, kernel).slice(2, 2, 14).slice(3, 2, 14),
+                           at::ones({1, 1, 12, 12})));
+}
+
+TEST(Resample, RefusesFiltersThatWouldShiftTheImage) {
+  EXPECT_THROW(resample_kernel({1, 2, 1}), UsageError);
+  EXPECT_THROW(resample_kernel({1, 2}), UsageError);
+  EXPECT_THROW(resample_kernel({}), UsageError);
+}
+
+TEST(Dropout, DoesNothingWithoutRandomness) {
+  const at::Tensor x = random({2, 50});
+  EXPECT_TRUE(dropout(x, 0.5, nullptr, 0).is_same(x));
+  const ForwardRandomness randomness{.seed = 3, .image_numbers = at::arange(2)};
+  EXPECT_TRUE(dropout(x, 0, &randomness, 0).is_same(x));
+}
+
+TEST(Dropout, DropsTheStatedShareAndKeepsTheMean) {
+  const ForwardRandomness randomness{.seed = 3, .image_numbers = at::arange(4)};
+  const at::Tensor dropped = dropout(at::ones({4, 25000}), 0.13, &randomness, 7);
+  EXPECT_NEAR(dropped.eq(0).to(at::kFloat).mean().item<double>(), 0.13, 0.005);
+  EXPECT_NEAR(dropped.mean().item<double>(), 1, 0.01);
+  EXPECT_NEAR(dropped.max().item<double>(), 1 / 0.87, 1e-4);
+  EXPECT_EQ(dropout(at::ones({4, 9}), 1, &randomness, 7).abs().sum().item<double>(), 0);
+}
+
+TEST(Dropout, MasksDependOnImageNumberAndLayerAlone) {
+  const at::Tensor x = at::ones({4, 3, 7});
+  const ForwardRandomness all{.seed = 3, .image_numbers = at::arange(10, 14)};
+  const ForwardRandomness two{.seed = 3, .image_numbers = at::tensor({12, 10}, at::kLong)};
+  const at::Tensor whole = dropout(x, 0.5, &all, 7), part = dropout(x.slice(0, 0, 2), 0.5, &two, 7);
+  EXPECT_TRUE(at::equal(part[0], whole[2]));
+  EXPECT_TRUE(at::equal(part[1], whole[0]));
+  EXPECT_FALSE(at::equal(whole[0], whole[1]));
+  EXPECT_FALSE(at::equal(whole, dropout(x, 0.5, &all, 8)));
+  EXPECT_THROW(dropout(x, 0.5, &two, 7), UsageError);
+}
+
+TEST(DropLabels, RemovesWholeRowsAtTheStatedRate) {
+  const ForwardRandomness randomness{.seed = 3, .image_numbers = at::arange(4000)};
+  const at::Tensor sums = drop_labels(at::ones({4000, 2}), 0.25, &randomness).sum(1);
+  EXPECT_TRUE(at::logical_or(sums.eq(0), sums.eq(2)).all().item<bool>());
+  EXPECT_NEAR(sums.eq(0).to(at::kFloat).mean().item<double>(), 0.25, 0.03);
+}
+
+}  // namespace
+}  // namespace equipoise::nets

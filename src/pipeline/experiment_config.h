@@ -1,0 +1,117 @@
+// Everything a run is told, as one tree: [data] [model] [train] [ratio] [classifier] [sampler] [sample] [objective.NAME].
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/config.h"
+#include "data/augment.h"
+#include "data/data_config.h"
+#include "diffusion/noise_law.h"
+#include "reweight/ratio_training.h"
+#include "train/loop.h"
+
+namespace equipoise::pipeline {
+
+/// The denoiser. [model.network] holds the network's type and options.
+struct ModelSection {
+  std::string preconditioning = "edm";
+  double sigma_data = 0.5;
+  bool conditional = false;
+
+  void fields(FieldVisitor& f) {
+    f.choice("preconditioning", preconditioning, {"edm", "vp", "ve", "iddpm"}, "scalings around the network; train with edm");
+    f("sigma_data", sigma_data, "", "standard deviation of the data in [-1, 1]", {1e-6, 1e6});
+    f("conditional", conditional, "", "give the network the class label");
+  }
+};
+
+struct TrainSection : train::LoopConfig {
+  diffusion::NoiseLaw noise;
+  data::AugmentConfig augment;
+
+  void fields(FieldVisitor& f) {
+    LoopConfig::fields(f);
+    f.group("noise", noise, "training noise levels");
+    f.group("augment", augment, "geometric augmentation with labels");
+  }
+};
+
+/// The discriminators. [ratio.network] holds their type and options; the time-independent one shares everything but `time_law`.
+struct RatioSection {
+  std::string kind = "trained";
+  double validation = 0.2;
+  std::string time_law = "log_uniform_sigma";
+  std::string time_map = "linear";
+  train::LoopConfig train{.images = 60'000, .batch_size = 64, .learning_rate = 3e-4, .ramp_images = 0, .cool_down = false,
+                          .weight_decay = 1e-7, .ema = {.half_life_kimg = 1}, .tick_images = 4'000, .snapshot = "best"};
+
+  void fields(FieldVisitor& f) {
+    f.choice("kind", kind, {"trained", "exact"}, "trained discriminators, or the closed form where the data are a toy law");
+    f("validation", validation, "", "share of both sets kept from discriminator training, to choose its snapshot", {0.01, 0.9});
+    f.choice("time_law", time_law, {"log_uniform_sigma", "uniform_time"}, "how training draws noise levels");
+    f.choice("time_map", time_map, {"linear", "cosine"}, "time value shown to the network at a noise level");
+    f.group("train", train, "the discriminators' training loop");
+  }
+};
+
+/// The group classifier. [classifier.network] holds its type and options.
+struct ClassifierSection {
+  double test_share = 0.5;
+  train::LoopConfig train{.images = 60'000, .batch_size = 64, .learning_rate = 2e-3, .ramp_images = 2'000, .weight_decay = 1e-5,
+                          .ema = {.half_life_kimg = 5}, .tick_images = 10'000};
+
+  void fields(FieldVisitor& f) {
+    f("test_share", test_share, "", "without data.evaluation: share of the held-out images that measure, not train", {0.05, 0.95});
+    f.group("train", train, "the classifier's training loop");
+  }
+};
+
+struct SampleSection {
+  int64_t num = 1'000;
+  int64_t seed_first = 0;
+  int64_t batch_size = 64;
+
+  void fields(FieldVisitor& f) {
+    f("num", num, "images", "samples drawn from every model, all from the same latents", {1, 1e9});
+    f("seed_first", seed_first, "", "samples have seeds seed_first, seed_first + 1, …", {0, 1e15});
+    f("batch_size", batch_size, "images", "images a worker carries at once; changes no result", {1, 65536});
+  }
+};
+
+/// One entry of `objectives`: a registered method with its options.
+struct MethodConfig {
+  std::string name;       ///< what files and results are called
+  std::string objective;  ///< registered objective
+  nlohmann::json options = nlohmann::json::object();
+};
+
+struct ExperimentConfig {
+  std::string title = "Equipoise run";
+  int64_t seed = 0;
+  int64_t threads = 0;
+  std::string device = "cpu";
+  std::vector<std::string> objectives{"dsm_ref", "dsm_obs", "iw_dsm", "tiw_dsm"};
+  data::DataConfig data;
+  ModelSection model;
+  TrainSection train;
+  RatioSection ratio;
+  ClassifierSection classifier;
+  SampleSection sample;
+  nlohmann::json network, ratio_network, classifier_network, sampler;  ///< {"type": …, options}
+  std::vector<MethodConfig> methods;                                   ///< one an entry of `objectives`
+
+  void fields(FieldVisitor& f);
+  int64_t num_workers() const;  ///< `threads`, or the machine's cores
+  /// The whole tree, a valid input again.
+  nlohmann::ordered_json to_json() const;
+};
+
+/// Reads and checks a whole config: every problem with file and line in one UsageError; networks, samplers and objectives are
+/// looked up and their options read, so that nothing is found wrong only after an hour.
+ExperimentConfig resolve_config(ConfigTree& tree);
+
+}  // namespace equipoise::pipeline

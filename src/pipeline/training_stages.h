@@ -1,0 +1,46 @@
+// The three kinds of network a run trains, each from its config to a model file.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "core/progress.h"
+#include "diffusion/density_ratio.h"
+#include "objectives/objective.h"
+#include "pipeline/experiment_config.h"
+#include "pipeline/image_data.h"
+#include "track/run_folder.h"
+#include "track/stats.h"
+
+namespace equipoise::pipeline {
+
+/// What all training stages of one run share.
+struct TrainingContext {
+  const ExperimentConfig& config;
+  const ImageData& data;
+  const track::RunFolder& folder;
+  track::StatsWriter& stats;
+  bool resume = false;
+  Progress& progress;
+};
+
+/// Trains the group classifier on images that no generator sees; writes models/classifier.safetensors. Returns the "classifier"
+/// object of results.json with its confusion matrix on the test images. Throws Interrupted when stopped on request.
+nlohmann::json train_classifier(const TrainingContext& context);
+
+/// Trains the discriminator of an objective's need (or does nothing for the closed form); writes models/ratio_<kind>.safetensors.
+/// Returns the entry of "ratios" with its diagnostics on images it has not seen.
+nlohmann::json train_ratio(const TrainingContext& context, objectives::RatioNeed need);
+
+/// The density ratio trained before; null for RatioNeed::kNone.
+std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext& context, objectives::RatioNeed need);
+
+/// Trains the denoiser of one method; writes models/<name>.safetensors. Returns {"model", "training"} of its results entry.
+nlohmann::json train_method(const TrainingContext& context, const MethodConfig& method);
+
+/// "ratio_time_dependent" or "ratio_time_independent", the model file's name.
+std::string ratio_name(objectives::RatioNeed need);
+
+}  // namespace equipoise::pipeline

@@ -1,0 +1,28 @@
+#include "report/sample_grid.h"
+
+#include "core/check.h"
+#include "core/error.h"
+#include "core/libtorch.h"
+#include "io/image_codec.h"
+
+namespace equipoise::report {
+
+std::string encode_grid_png(const at::Tensor& images, int64_t columns) {
+  check_shape(images, {kAny, kAny, kAny, kAny}, "images");
+  check_range(static_cast<double>(columns), 1, 1e6, "columns");
+  const int64_t count = images.size(0), channels = images.size(1), height = images.size(2), width = images.size(3);
+  if (count < 1 || (channels != 1 && channels != 3) || images.scalar_type() != at::kByte) {
+    throw UsageError({.where = "images",
+                      .what = "these cannot be shown as a grid",
+                      .got = describe(images),
+                      .expected = "at least one image, 1 or 3 channels, bytes"});
+  }
+  const int64_t rows = (count + columns - 1) / columns;
+  at::Tensor tiles = at::zeros({rows * columns, channels, height, width}, images.options());
+  tiles.narrow(0, 0, count).copy_(images);
+  // [rows, columns, C, H, W] -> [C, rows, H, columns, W]
+  tiles = tiles.view({rows, columns, channels, height, width}).permute({2, 0, 3, 1, 4});
+  return io::encode_png(tiles.reshape({channels, rows * height, columns * width}));
+}
+
+}  // namespace equipoise::report

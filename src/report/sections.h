@@ -1,0 +1,32 @@
+// The report's sections, in the order in which they stand on the page. Each leaves out what the results do not hold and
+// is empty when they hold nothing for it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "report/html.h"
+#include "report/results.h"
+
+namespace equipoise::report {
+
+struct Section {
+  std::string id;  ///< the anchor
+  std::string title;
+  Html body;
+};
+
+Section findings_section(const Json& results);
+Section methods_section(const Json& results);
+Section data_section(const Json& results);
+/// Reads the grids' files, or the samples themselves where there is no grid. Throws DataError when one is damaged.
+Section samples_section(const Json& results, const std::filesystem::path& run_dir);
+Section shares_section(const Json& results);
+Section results_section(const Json& results);
+/// Loss curves come from results.json, else from the run's stats.jsonl.
+Section training_section(const Json& results, const std::filesystem::path& run_dir);
+Section ratio_section(const Json& results);
+Section classifier_section(const Json& results);
+Section provenance_section(const Json& results);
+
+}  // namespace equipoise::report

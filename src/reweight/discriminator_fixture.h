@@ -1,0 +1,45 @@
+// Discriminators of a few numbers, for tests.
+#pragma once
+
+#include "diffusion/vp_time.h"
+#include "nets/discriminator.h"
+
+namespace equipoise::reweight {
+
+/// logit = slope (a z) + offset a^2 with a = exp(-B(tau) / 2): exact for two unit Gaussians on a line.
+class LineDiscriminator : public nets::DiscriminatorNetwork {
+ public:
+  LineDiscriminator(double slope, double offset) {
+    slope_ = register_parameter("slope", torch::full({}, slope));
+    offset_ = register_parameter("offset", torch::full({}, offset));
+  }
+  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
+    const at::Tensor scale = (-0.5 * diffusion::vp_exponent(tau)).exp();
+    return slope_ * scale * z.flatten(1).sum(1) + offset_ * scale.square();
+  }
+  double slope() const { return slope_.item<double>(); }
+  double offset() const { return offset_.item<double>(); }
+
+ private:
+  at::Tensor slope_, offset_;
+};
+
+/// logit = the time it is shown.
+class TimeDiscriminator : public nets::DiscriminatorNetwork {
+ public:
+  at::Tensor logit(const at::Tensor&, const at::Tensor& tau, const at::Tensor& = {}) override { return tau; }
+};
+
+/// A curved logit, so that its gradient depends on z.
+class CurvedDiscriminator : public nets::DiscriminatorNetwork {
+ public:
+  CurvedDiscriminator() { weight_ = register_parameter("weight", torch::tensor({0.7f, -0.4f})); }
+  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
+    return (weight_ * z.flatten(1)).sum(1).tanh() * (1 + tau) + 0.3 * z.flatten(1).square().sum(1);
+  }
+
+ private:
+  at::Tensor weight_;
+};
+
+}  // namespace equipoise::reweight

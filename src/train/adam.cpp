@@ -1,0 +1,65 @@
+#include "train/adam.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/libtorch.h"
+
+namespace equipoise::train {
+namespace {
+
+constexpr float kReplacementOfInfinity = 1e5f;
+
+struct Constants {
+  float beta1, beta2, rate, root_correction, epsilon, weight_decay, decay;
+};
+
+void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient, float* __restrict values,
+               float* __restrict first, float* __restrict second, float* __restrict average) {
+  for (int64_t i = 0; i < size; ++i) {
+    const float g = gradient[i] + c.weight_decay * values[i];
+    first[i] = c.beta1 * first[i] + (1 - c.beta1) * g;
+    second[i] = c.beta2 * second[i] + (1 - c.beta2) * g * g;
+    values[i] -= c.rate * first[i] / (std::sqrt(second[i]) * c.root_correction + c.epsilon);
+    average[i] = c.decay * average[i] + (1 - c.decay) * values[i];
+  }
+}
+
+}  // namespace
+
+AdamState::AdamState(const at::Tensor& values)
+    : first_moment(at::zeros_like(values)), second_moment(at::zeros_like(values)), average(values.clone()) {}
+
+int64_t adam_step(const AdamConfig& config, double rate, double average_decay, const at::Tensor& gradient,
+                  const at::Tensor& values, AdamState& state) {
+  torch::NoGradGuard no_grad;
+  const int64_t num_bad = gradient.numel() - at::isfinite(gradient).sum().item<int64_t>();
+  const at::Tensor clean =
+      num_bad == 0 ? gradient
+                   : at::nan_to_num(gradient, 0.0, kReplacementOfInfinity, -kReplacementOfInfinity);
+  ++state.num_steps;
+  const double correction1 = 1 - std::pow(config.beta1, state.num_steps);
+  const double correction2 = 1 - std::pow(config.beta2, state.num_steps);
+  const Constants constants{.beta1 = static_cast<float>(config.beta1),
+                            .beta2 = static_cast<float>(config.beta2),
+                            .rate = static_cast<float>(rate / correction1),
+                            .root_correction = static_cast<float>(1 / std::sqrt(correction2)),
+                            .epsilon = static_cast<float>(config.epsilon),
+                            .weight_decay = static_cast<float>(config.weight_decay),
+                            .decay = static_cast<float>(average_decay)};
+  if (values.device().is_cpu()) {
+    adam_pass(constants, values.numel(), clean.data_ptr<float>(), values.data_ptr<float>(),
+              state.first_moment.data_ptr<float>(), state.second_moment.data_ptr<float>(),
+              state.average.data_ptr<float>());
+    return num_bad;
+  }
+  const at::Tensor g = clean + constants.weight_decay * values;
+  state.first_moment.mul_(constants.beta1).add_(g, 1 - constants.beta1);
+  state.second_moment.mul_(constants.beta2).addcmul_(g, g, 1 - constants.beta2);
+  values.addcdiv_(state.first_moment, state.second_moment.sqrt() * constants.root_correction + constants.epsilon,
+                  -constants.rate);
+  state.average.mul_(constants.decay).add_(values, 1 - constants.decay);
+  return num_bad;
+}
+
+}  // namespace equipoise::train

@@ -1,0 +1,31 @@
+// Adam and the weight average in one pass over the parameters.
+#pragma once
+
+#include <torch/types.h>
+
+namespace equipoise::train {
+
+struct AdamConfig {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;  ///< added to the gradient (L2), not decoupled
+};
+
+/// State of the optimizer, all [size] float32.
+struct AdamState {
+  at::Tensor first_moment, second_moment, average;
+  int64_t num_steps = 0;
+
+  explicit AdamState(const at::Tensor& values);
+};
+
+/// One step:  g <- g + weight_decay v;  m <- b1 m + (1-b1) g;  s <- b2 s + (1-b2) g^2;
+///            v <- v - rate (m / (1-b1^t)) / (sqrt(s / (1-b2^t)) + eps);  average <- decay average + (1 - decay) v
+///
+/// Source: Kingma and Ba 2015 (arXiv:1412.6980), Algorithm 1. Differs: the weight average (EMA) is updated in the same pass.
+/// Non-finite gradients are replaced first (NaN by 0, +-inf by +-1e5, as EDM does); returns how many there were.
+int64_t adam_step(const AdamConfig& config, double rate, double average_decay, const at::Tensor& gradient,
+                  const at::Tensor& values, AdamState& state);
+
+}  // namespace equipoise::train

@@ -1,0 +1,18 @@
+#include "train/discriminator_task.h"
+
+namespace equipoise::train {
+
+at::Tensor DiscriminatorTask::loss_sum(int64_t first, int64_t count) const {
+  const data::Batch batch = parts_.source->batch(first, count);
+  const reweight::RatioItems items{.clean = batch.images.to(parts_.device),
+                                   .labels = batch.is_reference.to(parts_.device, at::kFloat),
+                                   .image_numbers = batch.image_numbers};
+  return reweight::ratio_losses(*parts_.network, items, parts_.seed, parts_.law).sum();
+}
+
+double DiscriminatorTask::heldout_loss() const {
+  if (!parts_.heldout.defined()) return TrainingTask::heldout_loss();
+  return reweight::heldout_bce(*parts_.network, parts_.heldout.to(parts_.device), parts_.heldout_labels, parts_.seed, parts_.law);
+}
+
+}  // namespace equipoise::train

@@ -1,0 +1,34 @@
+// Training a discriminator between the reference set and the biased set.
+#pragma once
+
+#include <memory>
+
+#include "data/batch_source.h"
+#include "nets/discriminator.h"
+#include "reweight/ratio_training.h"
+#include "train/loop.h"
+
+namespace equipoise::train {
+
+/// Loss of image n: binary cross-entropy of image n of `source` (law kHalfAndHalf: as many of each set) at a noise level from the
+/// streams of number n. Held-out loss: reweight::heldout_bce on images kept from training.
+class DiscriminatorTask : public TrainingTask {
+ public:
+  struct Parts {
+    std::shared_ptr<nets::DiscriminatorNetwork> network;
+    std::shared_ptr<const data::BatchSource> source;
+    reweight::RatioLaw law;
+    uint64_t seed = 0;
+    at::Tensor heldout;         ///< [N,…] float32
+    at::Tensor heldout_labels;  ///< [N] float32, 1 = reference
+    at::Device device = at::kCPU;
+  };
+  explicit DiscriminatorTask(Parts parts) : parts_(std::move(parts)) {}
+  at::Tensor loss_sum(int64_t first, int64_t count) const override;
+  double heldout_loss() const override;
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace equipoise::train

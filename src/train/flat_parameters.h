@@ -1,0 +1,30 @@
+// A network's trainable weights as one contiguous vector, so that optimizer, average and checkpoint are single passes.
+#pragma once
+
+#include <vector>
+
+#include <torch/types.h>
+
+namespace equipoise::train {
+
+/// Moves parameters into one buffer; each parameter becomes a view of its slice (slices start at multiples of 16 floats).
+class FlatParameters {
+ public:
+  /// All parameters float32 on one device. The parameters stay usable by their networks.
+  explicit FlatParameters(std::vector<at::Tensor> parameters);
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+  /// [size] float32, shared with the parameters. Padding between slices is zero.
+  const at::Tensor& values() const { return values_; }
+  int64_t size() const { return values_.numel(); }
+  /// flat += gradients, slice by slice; undefined gradients count as zero. flat: [size].
+  void add_gradients(const std::vector<at::Tensor>& gradients, at::Tensor& flat) const;
+  /// For every parameter, its part of `flat` in the parameter's shape (a view).
+  std::vector<at::Tensor> views_of(const at::Tensor& flat) const;
+
+ private:
+  std::vector<at::Tensor> parameters_;
+  std::vector<int64_t> offsets_;
+  at::Tensor values_;
+};
+
+}  // namespace equipoise::train

@@ -1,0 +1,237 @@
+#include "train/loop.h"
+
+#include <chrono>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/config.h"
+#include "core/error.h"
+#include "core/libtorch.h"
+#include "core/parallel.h"
+#include "train/adam.h"
+#include "train/checkpoint.h"
+
+namespace equipoise::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Gradient of the batch's mean loss, lane by lane.
+class BatchGradient {
+ public:
+  BatchGradient(const TrainingTask& task, const FlatParameters& parameters, const LoopConfig& config)
+      : task_(task), parameters_(parameters), config_(config) {
+    for (int64_t lane = 0; lane < config.lanes; ++lane) lanes_.push_back(at::zeros_like(parameters.values()));
+    lane_losses_.resize(lanes_.size());
+  }
+
+  /// Returns the sum of the losses; gradient() holds the mean's gradient afterwards.
+  double compute(int64_t first, int64_t batch_size) {
+    const int64_t num_parts = (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
+    run_workers(config_.lanes, [&](int64_t lane) {
+      lanes_[lane].zero_();
+      lane_losses_[lane] = 0;
+      for (int64_t part = lane; part < num_parts; part += config_.lanes) {
+        const int64_t offset = part * config_.micro_batch_size;
+        add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset));
+      }
+    });
+    double loss = lane_losses_[0];
+    for (size_t lane = 1; lane < lanes_.size(); ++lane) {
+      lanes_[0].add_(lanes_[lane]);
+      loss += lane_losses_[lane];
+    }
+    lanes_[0].div_(static_cast<double>(batch_size));
+    return loss;
+  }
+  const at::Tensor& gradient() const { return lanes_[0]; }
+
+ private:
+  void add_part(int64_t lane, int64_t first, int64_t count) {
+    const at::Tensor loss = task_.loss_sum(first, count);
+    const auto gradients = torch::autograd::grad({loss}, parameters_.parameters(), {}, /*retain_graph=*/c10::nullopt,
+                                                 /*create_graph=*/false, /*allow_unused=*/true);
+    parameters_.add_gradients(gradients, lanes_[lane]);
+    lane_losses_[lane] += loss.item<double>();
+  }
+
+  const TrainingTask& task_;
+  const FlatParameters& parameters_;
+  const LoopConfig& config_;
+  std::vector<at::Tensor> lanes_;
+  std::vector<double> lane_losses_;
+};
+
+class Loop {
+ public:
+  Loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config, const LoopHooks& hooks,
+       std::string stage, Progress& progress)
+      : task_(task),
+        config_(config),
+        hooks_(hooks),
+        stage_(std::move(stage)),
+        progress_(progress),
+        parameters_(std::move(parameters)),
+        adam_(parameters_.values()),
+        best_(parameters_.values().clone()),
+        gradient_(task, parameters_, config) {}
+
+  TrainResult run() {
+    if (hooks_.resume && !hooks_.checkpoint.empty() && std::filesystem::exists(hooks_.checkpoint)) restore();
+    const double seconds_before = counters_.seconds;
+    const Clock::time_point start = Clock::now();
+    Clock::time_point last_checkpoint = start;
+    progress_.begin(stage_, config_.images, "img");
+    while (counters_.images < config_.images && !progress_.stop_requested()) {
+      step();
+      counters_.seconds = seconds_before + seconds_since(start);
+      progress_.update(counters_.images, fmt::format("loss {:.4g}", mean_loss()));
+      if (counters_.images / config_.tick_images != (counters_.images - last_step_) / config_.tick_images ||
+          counters_.images >= config_.images)
+        tick();
+      if (seconds_since(last_checkpoint) >= config_.checkpoint_sec) {
+        save();
+        last_checkpoint = Clock::now();
+      }
+    }
+    progress_.end();
+    save();
+    const bool use_best = config_.snapshot == "best";
+    {
+      torch::NoGradGuard no_grad;
+      parameters_.values().copy_(use_best ? best_ : adam_.average);
+    }
+    return {.images = counters_.images,
+            .snapshot_images = use_best ? counters_.best_images : counters_.images,
+            .heldout_loss = use_best ? counters_.best_loss
+                                     : (curve_.empty() ? std::nan("") : curve_.back().heldout_loss),
+            .seconds = counters_.seconds,
+            .bad_steps = counters_.bad_steps,
+            .interrupted = counters_.images < config_.images,
+            .curve = curve_};
+  }
+
+ private:
+  void step() {
+    last_step_ = std::min(config_.batch_size, config_.images - counters_.images);
+    const double loss = gradient_.compute(counters_.images, last_step_);
+    const bool is_finite = std::isfinite(loss);
+    if (is_finite) {
+      counters_.loss_sum += loss;
+      counters_.loss_images += last_step_;
+    }
+    const double decay = diffusion::ema_decay(config_.ema, last_step_, counters_.images);
+    counters_.images += last_step_;
+    const int64_t num_bad = adam_step({.weight_decay = config_.weight_decay}, rate(), decay, gradient_.gradient(),
+                                      parameters_.values(), adam_);
+    const bool is_bad = num_bad > 0 || !is_finite;
+    counters_.bad_steps += is_bad;
+    counters_.bad_in_a_row = is_bad ? counters_.bad_in_a_row + 1 : 0;
+    if (counters_.bad_in_a_row >= config_.max_bad_steps)
+      throw NumericError({.where = stage_,
+                          .what = fmt::format("{} steps in a row had gradients that are not finite", counters_.bad_in_a_row),
+                          .got = fmt::format("{} bad elements at image {}", num_bad, counters_.images),
+                          .expected = "finite gradients",
+                          .hint = "Try a smaller train.learning_rate; the last checkpoint is kept"});
+  }
+
+  double rate() const {
+    const double seen = static_cast<double>(counters_.images), all = static_cast<double>(config_.images);
+    const double up = config_.ramp_images > 0 ? std::min(1.0, seen / static_cast<double>(config_.ramp_images)) : 1.0;
+    const double down = config_.cool_down ? std::min(1.0, 3 * (1 - (seen - static_cast<double>(last_step_)) / all)) : 1.0;
+    return config_.learning_rate * up * down;
+  }
+
+  void tick() {
+    Tick tick{.images = counters_.images,
+              .loss = mean_loss(),
+              .heldout_loss = heldout_of_average()};
+    counters_.loss_sum = 0;
+    counters_.loss_images = 0;
+    curve_.push_back(tick);
+    if (tick.heldout_loss < counters_.best_loss) {
+      counters_.best_loss = tick.heldout_loss;
+      counters_.best_images = tick.images;
+      best_.copy_(adam_.average);
+    }
+    if (hooks_.on_tick) hooks_.on_tick(tick);
+  }
+
+  /// Since the last tick; NaN when no step since then had a finite loss.
+  double mean_loss() const { return counters_.loss_sum / static_cast<double>(counters_.loss_images); }
+
+  double heldout_of_average() {
+    torch::NoGradGuard no_grad;
+    const at::Tensor current = parameters_.values().clone();
+    parameters_.values().copy_(adam_.average);
+    const double loss = task_.heldout_loss();
+    parameters_.values().copy_(current);
+    return loss;
+  }
+
+  void save() {
+    if (hooks_.checkpoint.empty()) return;
+    save_checkpoint(hooks_.checkpoint,
+                    {.values = parameters_.values(), .first_moment = adam_.first_moment,
+                     .second_moment = adam_.second_moment, .average = adam_.average, .best = best_,
+                     .num_steps = adam_.num_steps, .counters = counters_, .curve = curve_,
+                     .recipe = recipe()});
+  }
+
+  void restore() {
+    Checkpoint state = load_checkpoint(hooks_.checkpoint, recipe(), parameters_.size());
+    torch::NoGradGuard no_grad;
+    parameters_.values().copy_(state.values);
+    adam_.first_moment.copy_(state.first_moment);
+    adam_.second_moment.copy_(state.second_moment);
+    adam_.average.copy_(state.average);
+    best_.copy_(state.best);
+    adam_.num_steps = state.num_steps;
+    counters_ = state.counters;
+    curve_ = std::move(state.curve);
+    if (hooks_.on_tick)
+      for (const Tick& tick : curve_) hooks_.on_tick(tick);
+  }
+
+  /// What must not change between sessions of one run.
+  nlohmann::json recipe() const {
+    nlohmann::json recipe = to_json_object();
+    recipe.erase("checkpoint_sec");
+    return recipe;
+  }
+  nlohmann::json to_json_object() const { return nlohmann::json::parse(equipoise::to_json(config_).dump()); }
+
+  const TrainingTask& task_;
+  const LoopConfig config_;
+  const LoopHooks& hooks_;
+  const std::string stage_;
+  Progress& progress_;
+  FlatParameters parameters_;
+  AdamState adam_;
+  at::Tensor best_;
+  BatchGradient gradient_;
+  LoopCounters counters_;
+  int64_t last_step_ = 0;
+  std::vector<Tick> curve_;
+};
+
+}  // namespace
+
+TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config,
+                     const LoopHooks& hooks, const std::string& stage, Progress& progress) {
+  return Loop(task, std::move(parameters), config, hooks, stage, progress).run();
+}
+
+nlohmann::json to_json(const std::vector<Tick>& curve) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Tick& tick : curve)
+    list.push_back({{"images", tick.images}, {"loss", tick.loss}, {"heldout_loss", tick.heldout_loss}});
+  return list;
+}
+
+}  // namespace equipoise::train

@@ -1,0 +1,162 @@
+#include "train/loop.h"
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "train/adam.h"
+
+namespace equipoise::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Least squares: y = <w, x> with x from counter-based streams; the optimum is `truth`.
+class LeastSquares : public TrainingTask {
+ public:
+  LeastSquares() : weights_(at::zeros({3}).set_requires_grad(true)), bias_(at::zeros({1}).set_requires_grad(true)) {}
+  at::Tensor loss_sum(int64_t first, int64_t count) const override {
+    const at::Tensor x = random_normal(1, Purpose::kNoise, at::arange(first, first + count), {3});
+    at::Tensor loss = (x.matmul(weights_) + bias_ - x.matmul(truth_) - 0.5).pow(2).sum();
+    if (first >= poison_from_ && first < poison_to_) loss = loss * std::numeric_limits<double>::quiet_NaN();
+    return loss;
+  }
+  double heldout_loss() const override { return (weights_ - truth_).pow(2).sum().item<double>(); }
+  std::vector<at::Tensor> parameters() const { return {weights_, bias_}; }
+
+  at::Tensor weights_, bias_;
+  const at::Tensor truth_ = at::tensor({1.0f, -2.0f, 0.5f});
+  int64_t poison_from_ = 0, poison_to_ = 0;
+};
+
+LoopConfig small_config() {
+  return {.images = 4000, .batch_size = 20, .micro_batch_size = 6, .lanes = 2, .learning_rate = 0.05, .ramp_images = 100,
+          .ema = {.half_life_kimg = 0.2}, .tick_images = 500};
+}
+
+/// Stops after a number of steps.
+class StopAfter : public Progress {
+ public:
+  explicit StopAfter(int64_t steps) : left_(steps) {}
+  void update(int64_t, const std::string&) override { --left_; }
+  bool stop_requested() const override { return left_ <= 0; }
+
+ private:
+  int64_t left_;
+};
+
+class LoopTest : public testing::Test {
+ protected:
+  LoopTest() : folder_(fs::temp_directory_path() / ("equipoise_loop_" + std::to_string(::getpid()))) {
+    fs::create_directories(folder_);
+  }
+  ~LoopTest() override { fs::remove_all(folder_); }
+  fs::path folder_;
+  Progress silent_;
+};
+
+TEST_F(LoopTest, FindsTheOptimumAndReportsIt) {
+  LeastSquares task;
+  const TrainResult result = run_loop(task, task.parameters(), small_config(), {}, "fit", silent_);
+  EXPECT_LT(task.heldout_loss(), 1e-3);
+  EXPECT_NEAR(task.bias_.item<float>(), 0.5, 0.02);
+  EXPECT_EQ(result.images, 4000);
+  EXPECT_EQ(result.curve.size(), 8u);
+  EXPECT_LT(result.curve.back().loss, result.curve.front().loss);
+  EXPECT_FALSE(result.interrupted);
+}
+
+TEST_F(LoopTest, ResumedRunEqualsUninterruptedBitForBit) {
+  LeastSquares whole;
+  const TrainResult expected = run_loop(whole, whole.parameters(), small_config(), {}, "fit", silent_);
+  for (int64_t stop_after : {1, 37, 150}) {
+    LoopHooks hooks{.checkpoint = folder_ / ("c" + std::to_string(stop_after)), .resume = true};
+    StopAfter stop(stop_after);
+    LeastSquares first;
+    EXPECT_TRUE(run_loop(first, first.parameters(), small_config(), hooks, "fit", stop).interrupted);
+    LeastSquares second;
+    const TrainResult resumed = run_loop(second, second.parameters(), small_config(), hooks, "fit", silent_);
+    EXPECT_TRUE(at::equal(second.weights_, whole.weights_)) << stop_after;
+    EXPECT_TRUE(at::equal(second.bias_, whole.bias_));
+    ASSERT_EQ(resumed.curve.size(), expected.curve.size());
+    for (size_t i = 0; i < expected.curve.size(); ++i) {
+      EXPECT_EQ(resumed.curve[i].loss, expected.curve[i].loss);
+      EXPECT_EQ(resumed.curve[i].heldout_loss, expected.curve[i].heldout_loss);
+    }
+  }
+}
+
+TEST_F(LoopTest, ResumeUnderAnotherRecipeIsRefusedByName) {
+  LoopHooks hooks{.checkpoint = folder_ / "c", .resume = true};
+  StopAfter stop(3);
+  LeastSquares task;
+  run_loop(task, task.parameters(), small_config(), hooks, "fit", stop);
+  LoopConfig other = small_config();
+  other.learning_rate = 0.01;
+  try {
+    run_loop(task, task.parameters(), other, hooks, "fit", silent_);
+    FAIL() << "no error";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("another setting of /learning_rate: got 0.01, expected 0.05"));
+  }
+}
+
+TEST_F(LoopTest, BestSnapshotIsTheOneWithTheLeastHeldoutLoss) {
+  LeastSquares task;
+  LoopConfig config = small_config();
+  config.snapshot = "best";
+  config.learning_rate = 0.5;  // wanders about
+  const TrainResult result = run_loop(task, task.parameters(), config, {}, "fit", silent_);
+  double best = std::numeric_limits<double>::infinity();
+  for (const Tick& tick : result.curve) best = std::min(best, tick.heldout_loss);
+  EXPECT_EQ(result.heldout_loss, best);
+  EXPECT_EQ(task.heldout_loss(), best);
+}
+
+TEST_F(LoopTest, AFewBadGradientsAreMendedAndCounted) {
+  LeastSquares task;
+  task.poison_from_ = 800;
+  task.poison_to_ = 840;
+  LoopConfig config = small_config();
+  EXPECT_EQ(run_loop(task, task.parameters(), config, {}, "fit", silent_).bad_steps, 2);
+  EXPECT_LT(task.heldout_loss(), 1e-3) << "two bad steps must not spoil the fit";
+  config.max_bad_steps = 2;
+  try {
+    run_loop(task, task.parameters(), config, {}, "fit", silent_);
+    FAIL() << "no error";
+  } catch (const NumericError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("2 steps in a row"));
+  }
+  for (const at::Tensor& parameter : task.parameters()) EXPECT_TRUE(at::isfinite(parameter).all().item<bool>());
+}
+
+TEST(AdamStep, AgreesWithLibTorchsAdam) {
+  at::Tensor reference = at::tensor({1.0f, -2.0f, 0.0f, 3.0f}).set_requires_grad(true);
+  torch::optim::Adam adam({reference}, torch::optim::AdamOptions(0.01).weight_decay(0.1));
+  at::Tensor values = reference.detach().clone();
+  AdamState state(values);
+  for (int step = 0; step < 20; ++step) {
+    const at::Tensor gradient = random_normal(5, Purpose::kNoise, at::tensor({step}, at::kLong), {4})[0];
+    reference.mutable_grad() = gradient.clone();
+    adam.step();
+    EXPECT_EQ(adam_step({.weight_decay = 0.1}, 0.01, 0.9, gradient, values, state), 0);
+  }
+  EXPECT_LT((values - reference).abs().max().item<float>(), 1e-6);
+}
+
+TEST(AdamStep, ReplacesWhatIsNotFiniteAndCountsIt) {
+  at::Tensor values = at::zeros({3});
+  AdamState state(values);
+  const float inf = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(adam_step({}, 0.01, 0, at::tensor({std::nanf(""), inf, 1.0f}), values, state), 2);
+  EXPECT_EQ(values[0].item<float>(), 0);
+  EXPECT_NEAR(values[1].item<float>(), -0.01, 1e-6);
+  EXPECT_TRUE(at::equal(state.average, values));
+}
+
+}  // namespace
+}  // namespace equipoise::train

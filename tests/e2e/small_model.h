@@ -1,0 +1,14 @@
+// A model that has learnt nothing, in a few kilobytes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace equipoise::e2e {
+
+/// Grey 8 x 8 images; conditional when `num_classes` is not 0.
+void write_small_model(const std::filesystem::path& path, int64_t num_classes = 0);
+/// A classifier of 8 x 8 grey images.
+void write_small_classifier(const std::filesystem::path& path, int64_t num_classes);
+
+}  // namespace equipoise::e2e

@@ -1,0 +1,120 @@
+// From IDX files to a report, and what can be done with the folder afterwards.
+#include <filesystem>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "io/files.h"
+#include "io/json_lines.h"
+#include "io/npy.h"
+#include "io/scratch_folder.h"
+#include "program.h"
+#include "striped_images.h"
+
+namespace equipoise::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+const std::vector<std::string> kMethods{"dsm_ref", "dsm_obs", "iw_dsm", "tiw_dsm"};
+
+struct WholeJob : testing::Test {
+  io::ScratchFolder scratch;
+  const std::string images = scratch / "stripes", run = scratch / "run";
+
+  void SetUp() override { write_striped_idx(images, 600); }
+
+  Arguments run_arguments() const {
+    return {"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + images, "--out", run};
+  }
+  std::string in_run(const std::string& name) const { return run + "/" + name; }
+
+  void leaves_every_promised_file() const {
+    for (const char* name : {"config.toml", "split.json", "stats.jsonl", "results.json", "report.html"})
+      EXPECT_TRUE(fs::exists(in_run(name))) << name;
+    for (const std::string& method : kMethods) {
+      EXPECT_TRUE(fs::exists(in_run("models/" + method + ".safetensors"))) << method;
+      const auto samples = io::read_npz(in_run("samples/" + method + ".npz"));
+      EXPECT_EQ(samples.at("arr_0").sizes(), at::IntArrayRef({60, 8, 8, 1}));
+      EXPECT_EQ(samples.at("arr_0").scalar_type(), at::kByte);
+    }
+  }
+  void results_name_every_method() const {
+    const nlohmann::json results = io::read_json(in_run("results.json"));
+    EXPECT_EQ(results.at("format"), "equipoise-results/1");
+    std::vector<std::string> names;
+    for (const auto& method : results.at("methods")) {
+      names.push_back(method.at("name"));
+      EXPECT_EQ(method.at("shares").size(), 3u);
+      EXPECT_TRUE(method.contains("total_variation") && method.contains("frechet")) << method.at("name");
+    }
+    EXPECT_EQ(names, kMethods);
+    EXPECT_GT(results.at("classifier").at("accuracy").get<double>(), 0.9);  // stripes are easy
+  }
+  void a_finished_folder_is_left_alone_without_resume() const {
+    const std::string before = io::read_file(in_run("results.json"));
+    expect_failure(equipoise(run_arguments()), 2, {run, "already holds a run", "--resume"});
+    EXPECT_EQ(io::read_file(in_run("results.json")), before);
+  }
+  void its_config_is_a_valid_input() const {
+    const Outcome outcome = equipoise({"run", in_run("config.toml"), "--dry-run"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, io::read_file(in_run("config.toml")));
+  }
+  void its_model_draws_the_same_samples_again() const {
+    const std::string out = scratch / "again.npz";
+    const Outcome outcome = equipoise({"sample", "--model", in_run("models/tiw_dsm.safetensors"), "--seeds", "0-59",
+                                       "--steps", "6", "--batch", "7", "--threads", "1", "--out", out});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(io::read_file(out), io::read_file(in_run("samples/tiw_dsm.npz")));
+  }
+  void its_samples_can_be_evaluated() const {
+    const std::string json = scratch / "evaluation.json";
+    const Outcome outcome =
+        equipoise({"evaluate", "--samples", in_run("samples/dsm_obs.npz"), "--reference", images, "--classifier",
+                   in_run("models/classifier.safetensors"), "--json", json});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("share"));
+    EXPECT_EQ(io::read_json(json).at("shares").size(), 3u);
+  }
+  void the_report_can_be_written_again() const {
+    const std::string out = scratch / "again.html";
+    const Outcome outcome = equipoise({"report", run, "--out", out});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(io::read_file(out), io::read_file(in_run("report.html")));
+  }
+};
+
+TEST_F(WholeJob, RunsFromImagesToReport) {
+  const Outcome outcome = equipoise(run_arguments());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr(in_run("report.html")));
+  leaves_every_promised_file();
+  results_name_every_method();
+  a_finished_folder_is_left_alone_without_resume();
+  its_config_is_a_valid_input();
+  its_model_draws_the_same_samples_again();
+  its_samples_can_be_evaluated();
+  the_report_can_be_written_again();
+}
+
+TEST_F(WholeJob, TrainMakesOneModelWithTheRatioItNeeds) {
+  const Arguments train{"train", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + images,
+                        "--set", "objectives=[\"tiw_dsm\"]", "--out", run};
+  const Outcome outcome = equipoise(train);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(fs::exists(in_run("models/tiw_dsm.safetensors")));
+  EXPECT_TRUE(fs::exists(in_run("models/ratio_time_dependent.safetensors")));
+  EXPECT_FALSE(fs::exists(in_run("report.html")));
+}
+
+TEST_F(WholeJob, TrainRefusesSeveralObjectives) {
+  Arguments arguments = run_arguments();
+  arguments[0] = "train";
+  expect_failure(equipoise(arguments), 2, {"objectives", "4"});
+}
+
+}  // namespace
+}  // namespace equipoise::e2e
