@@ -65,7 +65,7 @@ Action declare_split(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
   add_dataset(command, flags->data.path);
   command.add_option("--out", flags->out, "Where the manifest goes")->required()->type_name("SPLIT.json");
-  command.add_option("--seed", flags->seed, "Seed of the choice")->capture_default_str();
+  command.add_option("--seed", flags->seed, "Seed of the choice")->capture_default_str()->type_name("N");
   FieldFlags split_flags(command, "Biased set"), reference_flags(command, "Reference set", "reference-");
   split_flags.add(data::SplitConfig{});
   reference_flags.add(data::ReferenceConfig{});
@@ -73,7 +73,8 @@ Action declare_split(CLI::App& command) {
   flags->reference = reference_flags.given();
   command.add_option("--heldout", flags->data.heldout, "Share of every group kept from training")
       ->check(CLI::Range(0.0, 0.9))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("FLOAT");
   command.footer("A manifest lists indices and the data's SHA-256; images are not copied.");
   return [flags] {
     from_json(*flags->split, flags->data.split, "equipoise data split");

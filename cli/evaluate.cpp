@@ -42,10 +42,11 @@ Action declare_evaluate(CLI::App& command) {
   command.add_option("--classifier", flags->classifier, "Classifier of a run: gives group shares and features")
       ->type_name("C.safetensors");
   command.add_option("--json", flags->json, "Write the numbers and how they were made to this file")->type_name("OUT");
-  command.add_option("--seed", flags->job.seed, "Seed of the resampling behind intervals")->capture_default_str();
+  command.add_option("--seed", flags->job.seed, "Seed of the resampling behind intervals")->capture_default_str()->type_name("N");
   command.add_option("--threads", flags->threads, "Workers; 0 = one a core")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
   command.footer("Without a classifier distances are measured on pixels, and there are no group shares.");
   return [flags] { return evaluate(*flags); };
 }

@@ -47,7 +47,7 @@ void FieldFlags::add_list(const FieldInfo& info, const std::vector<T>& value) {
     (*given)[at] = list;
   };
   CLI::Option* option = command_.add_option_function<std::string>(flag, read_list, info.help);
-  option->type_name("A,B,…");
+  option->type_name("A,B,...");
   describe(*option, info, fmt::format("{}", fmt::join(value, ",")));
 }
 

@@ -31,16 +31,17 @@ void add_what_to_draw(CLI::App& command, Flags& flags) {
   command.add_option("--out", flags.job.out, "FILE.npz (arr_0 uint8 NHWC, arr_1 labels), or a folder for PNG files")
       ->required()
       ->type_name("FILE.npz|DIR");
-  CLI::Option* num = command.add_option("--num", flags.num, "How many: seeds 0 to NUM - 1")->check(CLI::PositiveNumber);
+  CLI::Option* num = command.add_option("--num", flags.num, "How many: seeds 0 to NUM - 1")->check(CLI::PositiveNumber)->type_name("N");
   command.add_option("--seeds", flags.seeds, "Which seeds, one image each: 0-63 or 0,5,7-9")
       ->type_name("LIST")
       ->excludes(num);
-  command.add_option("--class", flags.job.classes, "Class of a conditional model: K, K,K,… (repeated) or random")
-      ->type_name("K|K,K,…|random");
+  command.add_option("--class", flags.job.classes, "Class of a conditional model: K, K,K,... (repeated) or random")
+      ->type_name("K|K,K,...|random");
   command.add_option("--latents", flags.latents, "Starting noise instead of seeds' own: standard normal [N,C,H,W] float32")
       ->type_name("L.npy");
   command.add_option("--seed-base", flags.job.seed_base, "Another value gives every seed other images")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("N");
   command.add_flag("--float", flags.job.as_float, "arr_0 as float32 NCHW in [-1, 1], neither clipped nor rounded");
 }
 
@@ -55,12 +56,14 @@ void add_how_to_draw(CLI::App& command, Flags& flags) {
   command.add_option("--batch", flags.job.batch_size, "Images a worker carries at once; changes no result")
       ->capture_default_str()
       ->check(CLI::PositiveNumber)
+      ->type_name("N")
       ->group("Machine");
   command.add_option("--threads", flags.threads, "Workers; 0 = one a core")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
       ->group("Machine");
-  command.add_option("--device", flags.job.device, "cpu, cuda, cuda:1")->capture_default_str()->group("Machine");
+  command.add_option("--device", flags.job.device, "cpu, cuda, cuda:1")->capture_default_str()->type_name("NAME")->group("Machine");
 }
 
 std::vector<int64_t> chosen_seeds(const Flags& flags) {

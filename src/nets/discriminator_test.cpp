@@ -1,6 +1,7 @@
 #include "nets/discriminator.h"
 
 #include <gtest/gtest.h>
+#include <torch/optim/adam.h>
 
 #include "core/error.h"
 #include "core/random.h"

@@ -73,9 +73,9 @@ TEST(PositionalEmbedding, HasCosinesThenSinesOfFallingFrequencies) {
 
 TEST(PrepareLabels, AreZeroWhenUndefinedAndBroadcastFromOneRow) {
   EXPECT_TRUE(at::equal(prepare_labels({}, 3, 2, 0.5, at::kCPU), at::zeros({3, 2})));
-  const Conditions one{.class_labels = at::tensor({{0.0f, 1.0f}})};
-  EXPECT_TRUE(
-      at::equal(prepare_labels(one, 3, 2, 0, at::kCPU), at::tensor({{0.0f, 1.0f}}).repeat({3, 1})));
+  const Conditions one{.class_labels = at::tensor({0.0f, 1.0f}).unsqueeze(0)};
+  EXPECT_TRUE(at::equal(prepare_labels(one, 3, 2, 0, at::kCPU),
+                        at::tensor({0.0f, 1.0f}).unsqueeze(0).repeat({3, 1})));
 }
 
 }  // namespace

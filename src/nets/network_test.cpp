@@ -250,7 +250,7 @@ TEST(SongUNet, DropsLabelsWhenTraining) {
   const auto network =
       make_denoiser_network(song({{"label_dropout", 0.5}, {"dropout", 0}}), {28, 1, 2}, 0);
   perturb(*network);
-  const at::Tensor labels = at::tensor({{0.0f, 1.0f}}).repeat({64, 1});
+  const at::Tensor labels = at::tensor({0.0f, 1.0f}).unsqueeze(0).repeat({64, 1});
   const ForwardRandomness randomness{.seed = 1, .image_numbers = at::arange(64)};
   const at::Tensor out =
       network->forward(x, noise, {.class_labels = labels, .randomness = &randomness});

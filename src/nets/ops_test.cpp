@@ -49,9 +49,12 @@ TEST(Attention, MixesValuesByScaledProducts) {
 TEST(Resample, TwoTapsAreMeansAndNearestNeighbours) {
   const at::Tensor box = resample_kernel({1, 1}), x = random({2, 3, 4, 6});
   const at::Tensor grouped = box.expand({3, 1, 2, 2});
-  EXPECT_TRUE(at::allclose(downsample(x, box), at::conv2d(x, grouped, {}, 2, 0, 1, 3), 1e-5, 1e-6));
-  EXPECT_TRUE(at::allclose(upsample(x, box), at::conv_transpose2d(x, grouped * 4, {}, 2, 0, 0, 3),
+  const int64_t none = 0;
+  EXPECT_TRUE(at::allclose(downsample(x, box), at::conv2d(x, grouped, c10::nullopt, 2, none, 1, 3),
                            1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(upsample(x, box),
+                           at::conv_transpose2d(x, grouped * 4, c10::nullopt, 2, 0, 0, 3), 1e-5,
+                           1e-6));
 }
 
 TEST(Resample, UpsamplingIsFourTimesTheTransposeOfDownsampling) {

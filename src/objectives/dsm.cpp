@@ -47,7 +47,7 @@ const bool kRefRegistered = ObjectiveRegistry::instance().add(
     {.name = "dsm_ref",
      .summary = "Denoising score matching on the reference set only.",
      .source = kSource,
-     .use_when = "when the reference set is large enough to learn from alone; prefer tiw_dsm when it is a few per cent"},
+     .use_when = "when the reference set is large enough to learn from alone; tiw_dsm when it is a few per cent"},
     plugin(TrainingSet::kReference));
 
 const bool kObsRegistered = ObjectiveRegistry::instance().add(

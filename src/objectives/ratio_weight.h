@@ -19,8 +19,9 @@ namespace equipoise::objectives {
 
 /// How strongly, and for which set, a ratio is used.
 ///
-/// alpha 0 trains as plain DSM, 1 removes the bias; in between it trades bias for quality. Rule "logit" replaces l by alpha l
-/// before the weight is formed, rule "weight" raises the weight itself to the power alpha; for `law = bias` they agree.
+/// alpha 0 trains as plain DSM, 1 removes the bias; in between it trades bias for quality. Rule "logit" replaces l by
+/// alpha l before the weight is formed, rule "weight" raises the weight itself to the power alpha; for `law = bias` they
+/// agree.
 struct RatioWeight {
   double alpha = 1;
   std::string alpha_rule = "logit";

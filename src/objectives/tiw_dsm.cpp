@@ -1,9 +1,10 @@
 // Time-dependent importance-weighted denoising score matching, whole and with either half switched off.
 //
-//   L = E_sigma,x0,n [ lambda(sigma) w(x, sigma) |D(x; sigma) - (x0 + sigma^2 grad_x log w(x, sigma))|^2 ],  x = x0 + sigma n
+//   L = E_sigma,x0,n [ lambda(sigma) w(x, sigma) |D(x; sigma) - (x0 + sigma^2 grad_x log w(x, sigma))|^2 ]
+//   x = x0 + sigma n
 //
 // Both the weight and the target are constants to the denoiser's parameters. With the exact ratio the minimiser is the
-// posterior mean of the unbiased law at every noise level; with the target alone as well; with the weight alone it cancels.
+// posterior mean of the unbiased law at every noise level; with the target alone as well; the weight alone cancels.
 #include <utility>
 
 #include "core/config.h"

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "report/number_text.h"
+
 namespace equipoise::report {
 namespace {
 
@@ -31,7 +33,7 @@ Json scale_of(const Axis& axis) {
 Json channel(const std::string& field, const Axis& axis) {
   Json style = {{"title", axis.title}};
   if (!axis.format.empty()) style["format"] = axis.format;
-  if (axis.scale != Scale::kLinear) style.update({{"tickCount", 5}, {"grid", false}, {"ticks", true}});
+  if (axis.scale != Scale::kLinear) style.update({{"tickCount", 5}, {"grid", false}});
   return {{"field", field}, {"type", "quantitative"}, {"scale", scale_of(axis)}, {"axis", style}};
 }
 
@@ -42,7 +44,7 @@ Json category(const std::string& field) {
 /// Colours given by name, with a legend only where there is more than one to tell apart.
 Json colours(const std::string& field, const std::vector<std::string>& names, const std::vector<std::string>& range) {
   Json colour = {{"field", field}, {"type", "nominal"}, {"scale", {{"domain", names}, {"range", range}}}};
-  colour["legend"] = names.size() > 1 ? Json{{"title", nullptr}, {"orient", "top"}, {"columns", 3}} : Json(nullptr);
+  colour["legend"] = names.size() > 1 ? Json{{"title", nullptr}, {"orient", "top"}, {"columns", 4}} : Json(nullptr);
   return colour;
 }
 
@@ -65,16 +67,20 @@ Json interval_mark() { return {{"type", "rule"}, {"strokeWidth", 1.5}, {"color",
 
 Json optional_value(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
-/// One dashed stroke across each group's band.
-Json target_layer(Json rows) {
+/// Adds one dashed stroke across each group's band, with a pale edge so that it can be seen on a bar of any colour.
+void add_target_layers(Json& layers, const Json& rows) {
+  const Json edge = {{"type", "rule"}, {"strokeWidth", 4}, {"color", kPaper}, {"opacity", 0.8}};
+  const Json stroke = {{"type", "rule"}, {"strokeWidth", 2}, {"color", kTarget}, {"strokeDash", kDashes}, {"tooltip", true}};
   Json from = category("group");
   from["bandPosition"] = 0;
-  return {{"data", values(std::move(rows))},
-          {"mark", {{"type", "rule"}, {"strokeDash", kDashes}, {"strokeWidth", 2}, {"color", kTarget}, {"tooltip", true}}},
-          {"encoding",
-           {{"y", from},
-            {"y2", {{"field", "group"}, {"bandPosition", 1}}},
-            {"x", {{"field", "target"}, {"type", "quantitative"}}}}}};
+  for (const Json& mark : {edge, stroke}) {
+    layers.push_back({{"data", values(rows)},
+                      {"mark", mark},
+                      {"encoding",
+                       {{"y", from},
+                        {"y2", {{"field", "group"}, {"bandPosition", 1}}},
+                        {"x", {{"field", "target"}, {"type", "quantitative"}}}}}});
+  }
 }
 
 void add_share_row(Json& rows, const std::string& group, const char* kind, const std::optional<Estimate>& share) {
@@ -96,7 +102,7 @@ Json guide_layers(const std::vector<Guide>& guides) {
     if (is_horizontal)
       text.update({{"x", "width"}, {"dx", -2}, {"dy", -6}, {"align", "right"}});
     else
-      text.update({{"y", 0}, {"dx", 4}, {"dy", 8}, {"align", "left"}});
+      text.update({{"y", "height"}, {"dx", 4}, {"dy", -7}, {"align", "left"}});
     layers.push_back({{"data", values({Json::object()})},
                       {"mark", {{"type", "rule"}, {"strokeDash", kDashes}, {"color", kMuted}}},
                       {"encoding", {{along, position}}}});
@@ -117,6 +123,7 @@ Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& a
     range.push_back(method_colour(row.hue));
     rows.push_back({{"method", row.method},
                     {"value", row.estimate.value},
+                    {"label", number_text(row.estimate.value)},
                     {"low", optional_value(row.estimate.low)},
                     {"high", optional_value(row.estimate.high)}});
   }
@@ -134,7 +141,7 @@ Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& a
        {"encoding",
         {{"y", category("method")},
          {"x", channel("value", axis)},
-         {"text", {{"field", "value"}, {"type", "quantitative"}, {"format", axis.format}}}}}});
+         {"text", {{"field", "label"}, {"type", "nominal"}}}}}});
   Json spec = layered(46 * static_cast<int>(estimates.size()), layers);
   spec["data"] = values(rows);
   return spec;
@@ -164,7 +171,10 @@ Json shares_chart(const std::vector<GroupShare>& shares, int hue, double max_sha
   const Json intervals = {
       {"mark", interval_mark()},
       {"encoding", {{"y", category("group")}, {"yOffset", offset}, {"x", low}, {"x2", {{"field", "high"}}}}}};
-  Json spec = layered(bands_height(shares.size(), 2), {bars, intervals, target_layer(targets)});
+  auto layers = Json::array({bars});
+  add_target_layers(layers, targets);
+  layers.push_back(intervals);
+  Json spec = layered(bands_height(shares.size(), 2), layers);
   spec["data"] = values(rows);
   return spec;
 }
@@ -186,8 +196,9 @@ Json composition_chart(const std::vector<SetShare>& shares,
                        {"yOffset", {{"field", "set"}, {"sort", sets}}},
                        {"x", channel("share", {.title = "share of the set", .format = ".0%", .from_zero = true})},
                        {"color", colours("set", sets, range)}}}};
-  Json spec = layered(bands_height(num_groups(rows, "group"), static_cast<int>(sets.size())),
-                      {bars, target_layer(targets)});
+  auto layers = Json::array({bars});
+  add_target_layers(layers, targets);
+  Json spec = layered(bands_height(num_groups(rows, "group"), static_cast<int>(sets.size())), layers);
   spec["data"] = values(rows);
   return spec;
 }
@@ -309,8 +320,10 @@ Json confusion_chart(const std::vector<std::string>& names, const std::vector<st
                       {"share", row_shares[truth][predicted]}});
   }
   Json x = category("predicted class"), y = category("true class");
+  x["scale"] = y["scale"] = {{"paddingInner", 0.04}, {"paddingOuter", 0}};
   x["axis"] = {{"title", "predicted class"}, {"orient", "top"}, {"labelAngle", -45}, {"ticks", false}};
   y["axis"] = {{"title", "true class"}, {"ticks", false}};
+  // Pale enough at 100 % for the text on it, in light and dark.
   const Json cells = {{"mark", {{"type", "rect"}, {"color", kAccent}, {"tooltip", true}}},
                       {"encoding",
                        {{"x", x},
@@ -318,16 +331,15 @@ Json confusion_chart(const std::vector<std::string>& names, const std::vector<st
                         {"opacity",
                          {{"field", "share"},
                           {"type", "quantitative"},
-                          {"scale", {{"domain", {0, 1}}, {"range", {0, 1}}}},
+                          {"scale", {{"domain", {0, 1}}, {"range", {0, 0.55}}}},
                           {"legend", nullptr}}}}}};
   const Json labels = {
       {"transform", {{{"filter", "datum.share >= 0.005"}}}},
-      {"mark", {{"type", "text"}, {"fontSize", 11}}},
+      {"mark", {{"type", "text"}, {"fontSize", 11}, {"color", kInk}}},
       {"encoding",
        {{"x", x},
         {"y", y},
-        {"text", {{"field", "share"}, {"type", "quantitative"}, {"format", ".0%"}}},
-        {"color", {{"condition", {{"test", "datum.share > 0.6"}, {"value", kPaper}}}, {"value", kInk}}}}}};
+        {"text", {{"field", "share"}, {"type", "quantitative"}, {"format", ".0%"}}}}}};
   Json spec = layered(30 * static_cast<int>(row_shares.size()), {cells, labels});
   spec["data"] = values(rows);
   return spec;

@@ -32,7 +32,7 @@ struct MethodEstimate {
   int hue = 0;
   Estimate estimate;
 };
-/// `floor`: a dashed line, such as the distance between two real sets.
+/// `floor`: a dashed line, such as what real images score.
 Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& axis, std::optional<double> floor);
 
 /// A class's share as counted and as corrected for the classifier's errors, against the target.

@@ -39,7 +39,8 @@ Html to_html(const Figure& figure) {
   if (has_charts) {
     Html panels;
     for (const Panel& panel : figure.panels) panels += panel_html(panel);
-    content += element("div", {{"class", figure.panels.size() > 1 ? "panels" : "panels single"}}, panels);
+    const int num_columns = static_cast<int>(figure.arrangement);
+    content += element("div", {{"class", "panels"}, {"style", "--columns:" + std::to_string(num_columns)}}, panels);
   }
   if (!figure.caption.empty()) content += element("figcaption", {}, figure.caption);
   content += data_html(figure.data, !has_charts);

@@ -18,11 +18,15 @@ struct Panel {
   int hue = kNoHue;
 };
 
+/// How many panels stand side by side where the page is wide.
+enum class Arrangement { kOne = 1, kTwo = 2, kThree = 3 };
+
 struct Figure {
   std::string title;
   std::string caption;
   std::vector<Panel> panels;
   Table data;
+  Arrangement arrangement = Arrangement::kTwo;
 };
 
 /// Without the chart library (a build without npm) the table stands open in the charts' place.

@@ -22,7 +22,7 @@ std::string report_markdown(const Json& results) {
   const std::string title = text_at(results, "/title");
   std::string text = "# " + escape_markdown(title.empty() ? "Equipoise report" : title) + "\n\n";
   text += "## Findings\n\n" + findings_text(results);
-  for (const Table& table : {methods_table(results), shares_table(results), composition_table(results),
+  for (const Table& table : {methods_table(results), costs_table(results), shares_table(results), composition_table(results),
                              stages_table(results), identity_table(results)}) {
     if (!table.rows.empty()) text += "\n## " + table.caption + "\n\n" + to_markdown(table);
   }

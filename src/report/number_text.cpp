@@ -11,8 +11,9 @@ namespace equipoise::report {
 std::string number_text(std::optional<double> value) {
   if (!value || !std::isfinite(*value)) return kAbsent;
   const double size = std::abs(*value);
+  if (size == 0) return "0";
   if (size >= 1000 && size < 1e15) return track::grouped(std::llround(*value));
-  if (size != 0 && size < 1e-3) return fmt::format("{:.2e}", *value);
+  if (size < 1e-3) return fmt::format("{:.2e}", *value);
   return fmt::format("{:.{}f}", *value, size < 1 ? 3 : size < 10 ? 2 : 1);
 }
 
@@ -33,6 +34,13 @@ std::string percent_text(const std::optional<Estimate>& estimate) {
   std::string text = percent_text(estimate->value);
   if (estimate->low && estimate->high)
     text += fmt::format(" ({:.1f}–{:.1f} %)", 100 * *estimate->low, 100 * *estimate->high);
+  return text;
+}
+
+std::string properties_text(const Json& json) {
+  std::string text;
+  if (!json.is_object()) return text_at(json, "");
+  for (const auto& [name, value] : json.items()) text += (text.empty() ? "" : ", ") + name + " = " + text_at(value, "");
   return text;
 }
 

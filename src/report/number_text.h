@@ -18,6 +18,8 @@ std::string percent_text(std::optional<double> share);
 std::string estimate_text(const std::optional<Estimate>& estimate);
 /// "12.3 % (10.9–13.8 %)"
 std::string percent_text(const std::optional<Estimate>& estimate);
+/// "steps = 18, name = heun" of an object's values; other values as they are.
+std::string properties_text(const Json& json);
 /// "12,288"
 std::string count_text(std::optional<double> count);
 /// "3 min 20 s"

@@ -13,7 +13,7 @@ TEST(NumberText, KeepsAboutThreeDigitsAtEverySize) {
   EXPECT_EQ(number_text(56.78), "56.8");
   EXPECT_EQ(number_text(12345.6), "12,346");
   EXPECT_EQ(number_text(0.000021), "2.10e-05");
-  EXPECT_EQ(number_text(0.0), "0.000");
+  EXPECT_EQ(number_text(0.0), "0");
 }
 
 TEST(NumberText, WhatWasNotMeasuredIsADash) {
@@ -21,6 +21,12 @@ TEST(NumberText, WhatWasNotMeasuredIsADash) {
   EXPECT_EQ(number_text(std::nan("")), "–");
   EXPECT_EQ(estimate_text(std::nullopt), "–");
   EXPECT_EQ(seconds_text(std::nullopt), "–");
+}
+
+TEST(NumberText, PropertiesAreListedWithoutBraces) {
+  EXPECT_EQ(properties_text({{"dtype", "float64"}, {"k", 5}}), "dtype = float64, k = 5");
+  EXPECT_EQ(properties_text("k = 5"), "k = 5");
+  EXPECT_EQ(properties_text(nullptr), "");
 }
 
 TEST(NumberText, EstimatesCarryTheirInterval) {

@@ -24,26 +24,23 @@ Row method_row(const Json& method, int hue) {
   return {.cells = {method_title(method), estimate_text(total_variation_of(method)),
                     estimate_text(estimate_at(method, "/frechet")), estimate_text(estimate_at(method, "/coverage")),
                     number_text(number_at(method, "/nearest_reference/ratio")),
-                    percent_text(number_at(method, "/nearest_reference/share_closer_than_heldout_p05")),
-                    count_text(number_at(method, "/samples/num")), count_text(number_at(method, "/training/images")),
-                    count_text(number_at(method, "/training/images_per_sec")),
-                    seconds_text(number_at(method, "/training/seconds")),
-                    seconds_text(number_at(method, "/samples/seconds"))},
+                    percent_text(number_at(method, "/nearest_reference/share_closer_than_heldout_p05"))},
           .hue = hue};
 }
 
-/// Two real sets compared the same way: what the distance is when there is nothing to find.
-void add_floor_row(Table& table, const Json& results) {
-  for (const Json& method : list_at(results, "/methods")) {
-    const auto floor = number_at(method, "/frechet/floor/value");
-    if (!floor) continue;
-    std::vector<std::string> cells(table.columns.size(), kAbsent);
-    const std::string what = text_at(method, "/frechet/floor/what");
-    cells[0] = "Floor" + (what.empty() ? "" : ": " + what);
-    cells[2] = number_text(floor);
-    table.rows.push_back({.cells = cells});
-    return;
-  }
+/// What real images score. The last two columns are measured against held-out images: there it is so by definition.
+Row real_images_row(const std::vector<Json>& methods) {
+  const auto first = [&](const std::string& pointer) -> std::optional<double> {
+    for (const Json& method : methods)
+      if (const auto value = number_at(method, pointer)) return value;
+    return std::nullopt;
+  };
+  const auto corrected_floor = first("/total_variation/corrected/floor");
+  const bool has_nearest = first("/nearest_reference/ratio").has_value();
+  return {.cells = {"Real images",
+                    number_text(corrected_floor ? corrected_floor : first("/total_variation/raw/floor")),
+                    number_text(first("/frechet/floor/value")), number_text(first("/coverage/expected")),
+                    has_nearest ? number_text(1.0) : kAbsent, has_nearest ? percent_text(0.05) : kAbsent}};
 }
 
 double total_of(const std::vector<Json>& counts) {
@@ -82,22 +79,41 @@ std::vector<Finding> sorted_findings(const Json& results) {
 }
 
 Table methods_table(const Json& results) {
+  const std::vector<Json> methods = list_at(results, "/methods");
   Table table = {.caption = "Results by method",
                  .columns = {{"Method"},
                              {"Total variation to target", true},
                              {frechet_title(results), true},
                              {"Coverage", true},
                              {"Nearest-reference ratio", true},
-                             {"Unusually near", true},
-                             {"Samples", true},
+                             {"Unusually near", true}},
+                 .rows = {}};
+  for (size_t i = 0; i < methods.size(); ++i) table.rows.push_back(method_row(methods[i], static_cast<int>(i)));
+  if (!methods.empty()) table.rows.push_back(real_images_row(methods));
+  return table;
+}
+
+Table costs_table(const Json& results) {
+  const std::vector<Json> methods = list_at(results, "/methods");
+  Table table = {.caption = "Cost by method",
+                 .columns = {{"Method"},
+                             {"Parameters", true},
                              {"Training images", true},
-                             {"Images/s", true},
+                             {"Training images/s", true},
                              {"Training time", true},
+                             {"Samples", true},
                              {"Sampling time", true}},
                  .rows = {}};
-  const std::vector<Json> methods = list_at(results, "/methods");
-  for (size_t i = 0; i < methods.size(); ++i) table.rows.push_back(method_row(methods[i], static_cast<int>(i)));
-  add_floor_row(table, results);
+  for (size_t i = 0; i < methods.size(); ++i) {
+    const Json& method = methods[i];
+    table.rows.push_back({.cells = {method_title(method), count_text(number_at(method, "/model/num_parameters")),
+                                    count_text(number_at(method, "/training/images")),
+                                    count_text(number_at(method, "/training/images_per_sec")),
+                                    seconds_text(number_at(method, "/training/seconds")),
+                                    count_text(number_at(method, "/samples/num")),
+                                    seconds_text(number_at(method, "/samples/seconds"))},
+                          .hue = static_cast<int>(i)});
+  }
   return table;
 }
 

@@ -18,8 +18,10 @@ struct Finding {
 };
 std::vector<Finding> sorted_findings(const Json& results);
 
-/// One row a method: distance to the target, to the reference images, and what it cost.
+/// One row a method: how far from the target, the evaluation images and the reference images; then what real images score.
 Table methods_table(const Json& results);
+/// One row a method: images, speed and time of training and sampling.
+Table costs_table(const Json& results);
 /// Counts and shares of every class in every set, and the target.
 Table composition_table(const Json& results);
 /// Shares of every class in every method's samples, as classified and corrected, and the target.

@@ -25,4 +25,22 @@ std::string encode_grid_png(const at::Tensor& images, int64_t columns) {
   return io::encode_png(tiles.reshape({channels, rows * height, columns * width}));
 }
 
+std::string encode_density_png(const at::Tensor& points) {
+  if (points.dim() != 2 || points.size(1) != 2 || points.scalar_type() != at::kFloat || points.size(0) < 1)
+    throw UsageError({.where = "density",
+                      .what = "these cannot be shown as a density",
+                      .got = describe(points),
+                      .expected = "points [N,2] of floats",
+                      .hint = ""});
+  constexpr int64_t kCells = 96;
+  constexpr double kHalfWidth = 6;
+  const at::Tensor cells = ((points + kHalfWidth) * (kCells / (2 * kHalfWidth))).floor().to(at::kLong);
+  const at::Tensor inside = cells.ge(0).logical_and(cells.lt(kCells)).all(1);
+  const at::Tensor column = cells.select(1, 0).masked_select(inside);
+  const at::Tensor row = kCells - 1 - cells.select(1, 1).masked_select(inside);
+  const at::Tensor counts = at::bincount(row * kCells + column, {}, kCells * kCells).to(at::kFloat).sqrt();
+  const at::Tensor grey = counts.mul(255).div(counts.max().clamp_min(1)).to(at::kByte);
+  return io::encode_png(grey.view({1, kCells, kCells}));
+}
+
 }  // namespace equipoise::report

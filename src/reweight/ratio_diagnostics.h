@@ -1,7 +1,7 @@
 // What a density ratio is worth, noise level by noise level, on images it was not trained on.
 //
-// A ratio learned from few reference images fails in one typical way: on nearly clean images it tells the sets apart by heart, so
-// that hardly any biased image keeps a weight (the density chasm), while at higher noise it still works.
+// A ratio learned from few reference images fails in one typical way: on nearly clean images it tells the sets apart by
+// heart, so that hardly any biased image keeps a weight (the density chasm), while at higher noise it still works.
 #pragma once
 
 #include <cstdint>

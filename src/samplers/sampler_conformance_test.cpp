@@ -91,7 +91,7 @@ TEST_P(EverySampler, BatchSplitAndOrderDoNotChangeImages) {
 TEST_P(EverySampler, ChurnKeepsTheLaw) {
   const GaussianMixture law = diffusion::isotropic_gaussian({0.3}, 0.5);
   const at::Tensor calm = make()->sample(law, input_for(at::arange(4000), {1}));
-  const at::Tensor churned = make({{"steps", 100}, {"churn", 30}})->sample(law, input_for(at::arange(4000), {1}));
+  const at::Tensor churned = make({{"steps", 400}, {"churn", 60}})->sample(law, input_for(at::arange(4000), {1}));
   EXPECT_GT((calm - churned).abs().mean().item<double>(), 0.01) << "churn must do something";
   EXPECT_NEAR(churned.mean().item<double>(), 0.3, 0.03);
   EXPECT_NEAR(churned.std().item<double>(), 0.5, 0.04);

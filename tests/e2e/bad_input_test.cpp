@@ -124,7 +124,7 @@ TEST_F(BadInput, AReferenceThatOverlapsTheBiasedSet) {
   io::write_file_atomically(reference, "2\n3\n");
   expect_failure(equipoise({"data", "split", folder, "--protocol", "file", "--biased-file", biased, "--reference-file",
                             reference, "--out", out}),
-                 kUsage, {"overlap", "index 2"});
+                 kData, {reference, "overlap", "index 2"});
   EXPECT_FALSE(fs::exists(out));
 }
 

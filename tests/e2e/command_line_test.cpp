@@ -111,7 +111,7 @@ TEST_F(CommandLine, LaterLayersWin) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("\nimages = 222\n"));                // --set over the file
   EXPECT_THAT(outcome.out, HasSubstr("\nbatch_size = 8\n"));              // the file over the preset
-  EXPECT_THAT(outcome.out, HasSubstr("classes = [\"1\",\"5\",\"8\"]"));   // the preset over the defaults
+  EXPECT_THAT(outcome.out, HasSubstr("classes = [\"1\", \"5\", \"8\"]"));  // the preset over the defaults
   EXPECT_FALSE(fs::exists("runs/mine"));
 }
 

@@ -11,7 +11,7 @@
       labelColor: 'var(--muted)', titleColor: 'var(--muted)', gridColor: 'var(--rule)', domainColor: 'var(--muted)',
       tickColor: 'var(--muted)', labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal', labelLimit: 150,
     },
-    axisQuantitative: {domain: false, ticks: false, labelPadding: 6, labelOverlap: 'greedy', tickCount: 5},
+    axisQuantitative: {domain: false, ticks: false, labelPadding: 6, labelOverlap: 'greedy', labelFlush: false, tickCount: 5},
     axisDiscrete: {grid: false, labelColor: 'var(--ink)', labelPadding: 6},
     scale: {bandPaddingInner: 0.25, bandPaddingOuter: 0.1, offsetBandPaddingInner: 0.05},
     legend: {labelColor: 'var(--ink)', labelFontSize: 12, symbolStrokeWidth: 2, offset: 8, columnPadding: 16},

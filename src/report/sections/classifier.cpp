@@ -56,7 +56,8 @@ Section classifier_section(const Json& results) {
              .panels = {{"", "Confusion matrix of the classifier, accuracy " +
                                  percent_text(number_at(classifier, "/accuracy")) + "; the counts are in the table below.",
                          confusion_chart(names, shares)}},
-             .data = confusion_table(classifier, names)});
+             .data = confusion_table(classifier, names),
+             .arrangement = Arrangement::kOne});
   return section;
 }
 

@@ -58,7 +58,8 @@ Section data_section(const Json& results) {
                                  .panels = {{"", "Bars of each class's share in the biased and the reference set, with "
                                                  "the target; the numbers are in the table below.",
                                              composition_chart(shares, target)}},
-                                 .data = table});
+                                 .data = table,
+                                 .arrangement = Arrangement::kOne});
   return section;
 }
 

@@ -58,12 +58,12 @@ Figure overview_figure(const Json& results) {
                             .rows = {}}};
   if (!variations.empty())
     figure.panels.push_back({"Total variation of class shares to the target", alt_text("Total variation", variations),
-                             estimates_chart(variations, {.title = "total variation", .format = ".3f", .from_zero = true},
+                             estimates_chart(variations, {.title = "total variation", .format = ".2f", .from_zero = true},
                                              variation_floor)});
   if (!distances.empty())
     figure.panels.push_back(
         {"Fréchet distance to the evaluation images", alt_text("Fréchet distance", distances),
-         estimates_chart(distances, {.title = "Fréchet distance", .format = ".3~g", .from_zero = true}, distance_floor)});
+         estimates_chart(distances, {.title = "Fréchet distance", .format = "~g", .from_zero = true}, distance_floor)});
   for (size_t i = 0; i < methods.size(); ++i)
     figure.data.rows.push_back({.cells = {method_title(methods[i]), estimate_text(total_variation_of(methods[i])),
                                           estimate_text(estimate_at(methods[i], "/frechet"))},

@@ -6,15 +6,6 @@
 namespace equipoise::report {
 namespace {
 
-/// "alpha = 1, sets = ref" of the options that a method was given.
-std::string options_text(const Json& options) {
-  std::string text;
-  if (!options.is_object()) return text;
-  for (const auto& [name, value] : options.items())
-    text += (text.empty() ? "" : ", ") + name + " = " + text_at(value, "");
-  return text;
-}
-
 Html method_html(const Json& method, int hue) {
   const MethodText known = method_text(text_at(method, "/objective"));
   Html name = colour_key(hue);
@@ -23,7 +14,7 @@ Html method_html(const Json& method, int hue) {
   Html description;
   if (!known.sentence.empty()) description += element("p", {}, known.sentence);
   if (!known.formula.empty()) description += element("p", {{"class", "formula"}}, known.formula);
-  const std::string options = options_text(value_at(method, "/options"));
+  const std::string options = properties_text(value_at(method, "/options"));
   if (!options.empty()) description += element("p", {{"class", "note"}}, "Options: " + options);
   if (known.sentence.empty()) description += element("p", {}, "Objective: " + text_at(method, "/objective"));
   return content += element("dd", {}, description);

@@ -15,7 +15,10 @@ constexpr size_t kMaxPoints = 60;
 constexpr size_t kMaxSmallPanels = 6;
 constexpr double kDoubtfulEss = 0.1;
 
-std::string level_title(const Json& level) { return "σ = " + number_text(number_at(level, "/sigma")); }
+std::string level_title(const Json& level) {
+  const auto sigma = number_at(level, "/sigma");
+  return sigma == 0.0 ? "Clean images (σ = 0)" : "σ = " + number_text(sigma);
+}
 
 /// At most `kMaxSmallPanels` of the levels, evenly spaced, the first and the last among them.
 std::vector<Json> selected(const std::vector<Json>& levels) {
@@ -55,9 +58,10 @@ Html bce_figure(const Json& ratio) {
                         "while the training curve falls, the discriminator is learning its images by heart.",
              .panels = {{"", "Training and held-out cross-entropy of the ratio over training steps; the numbers are in "
                              "the table below.",
-                         lines_chart(series, {.title = "step", .format = "~s"},
+                         lines_chart(series, {.title = "step", .format = ",d"},
                                      {.title = "cross-entropy (nats)", .format = ".2f"}, guides)}},
-             .data = series_table("Cross-entropy by step", series, "Step", "Nats")});
+             .data = series_table("Cross-entropy by step", series, "Step", "Nats"),
+             .arrangement = Arrangement::kOne});
 }
 
 Table levels_table(const std::vector<Json>& levels) {
@@ -97,7 +101,8 @@ Html levels_figure(const std::vector<Json>& levels) {
                               "weighted; below 10 % few images carry the training. Bands hold 90 and 50 % of the "
                               "biased images' weights.",
                    .panels = {},
-                   .data = levels_table(levels)};
+                   .data = levels_table(levels),
+                   .arrangement = Arrangement::kThree};
   const Points ess = read_points(levels, "sigma", "ess_fraction"), bce = read_points(levels, "sigma", "bce");
   const std::vector<QuantilePoint> quantiles = quantile_points(levels);
   if (!ess.empty())
@@ -124,7 +129,8 @@ Html histograms_figure(const std::vector<Json>& levels) {
                    .data = {.caption = "Weight histograms",
                             .columns = {{"σ", true}, {"Weight from", true}, {"to", true}, {"Biased images", true},
                                         {"Reference images", true}},
-                            .rows = {}}};
+                            .rows = {}},
+                   .arrangement = Arrangement::kThree};
   for (const Json& level : selected(levels)) {
     const std::vector<double> edges = numbers_of(level, "/weight_histogram/edges"),
                               biased = numbers_of(level, "/weight_histogram/counts_biased"),
@@ -150,7 +156,8 @@ Html calibration_figure(const std::vector<Json>& levels) {
                    .panels = {},
                    .data = {.caption = "Calibration",
                             .columns = {{"σ", true}, {"Predicted", true}, {"Observed", true}, {"Images", true}},
-                            .rows = {}}};
+                            .rows = {}},
+                   .arrangement = Arrangement::kThree};
   for (const Json& level : selected(levels)) {
     std::vector<CalibrationPoint> points;
     for (const Json& bin : list_at(level, "/calibration")) {

@@ -26,6 +26,9 @@ Html explanations() {
   list += definition("Unusually near",
                      "Share of samples nearer to a reference image than 95 % of held-out real images are: about 5 % "
                      "for samples that are as new as those.");
+  list += definition("Real images",
+                     "What as many real images of the target's own law score, as far as it was measured: no method can "
+                     "be expected to do better.");
   return element("dl", {{"class", "explanations"}}, list);
 }
 
@@ -38,7 +41,7 @@ Html notes(const Json& results) {
   };
   for (const Json& method : list_at(results, "/methods")) {
     for (const Json& warning : list_at(method, "/frechet/warnings")) add(text_at(warning, ""));
-    const std::string recipe = text_at(method, "/frechet/recipe");
+    const std::string recipe = properties_text(value_at(method, "/frechet/recipe"));
     if (!recipe.empty()) add("Recipe of the Fréchet distance: " + recipe);
     for (const Json& skipped : list_at(method, "/skipped"))
       add(text_at(skipped, "/metric") + " was not measured: " + text_at(skipped, "/missing") + ".");
@@ -54,6 +57,7 @@ Section results_section(const Json& results) {
   section.body += to_html(methods_table(results));
   section.body += explanations();
   section.body += notes(results);
+  section.body += to_html(costs_table(results));
   return section;
 }
 

@@ -34,17 +34,19 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-/// The samples file's images as uint8 [N,C,H,W].
-at::Tensor read_samples(const std::filesystem::path& path) {
+/// The samples file as a picture: a grid of images, or the density of points in the plane; nothing for longer vectors.
+std::optional<std::string> draw_samples(const std::filesystem::path& path) {
   const io::NpzReader file(path);
   const at::Tensor images = file.read(file.contains("arr_0") ? "arr_0" : "samples");
+  if (images.dim() == 2) return images.size(1) == 2 ? std::optional(encode_density_png(images)) : std::nullopt;
   if (images.dim() != 4 || images.scalar_type() != at::kByte || images.size(0) < 1) {
     throw DataError({.where = path.string(),
                      .what = "these samples cannot be shown",
                      .got = fmt::format("{} dimensions of {}", images.dim(), c10::toString(images.scalar_type())),
                      .expected = "images [N,H,W,C] of bytes"});
   }
-  return images.permute({0, 3, 1, 2});
+  const at::Tensor first = images.narrow(0, 0, std::min(kColumns * kRows, images.size(0)));
+  return encode_grid_png(first.permute({0, 3, 1, 2}), kColumns);
 }
 
 /// The grid's PNG, or nothing when the run folder holds neither grid nor samples.
@@ -52,8 +54,7 @@ std::optional<std::string> grid_png(const Json& method, const std::filesystem::p
   const std::string grid = text_at(method, "/samples/grid"), samples = text_at(method, "/samples/file");
   if (!grid.empty() && std::filesystem::exists(run_dir / grid)) return io::read_file(run_dir / grid);
   if (samples.empty() || !std::filesystem::exists(run_dir / samples)) return std::nullopt;
-  const at::Tensor images = read_samples(run_dir / samples);
-  return encode_grid_png(images.narrow(0, 0, std::min(kColumns * kRows, images.size(0))), kColumns);
+  return draw_samples(run_dir / samples);
 }
 
 Html picture(const std::string& png, const std::string& title, const std::string& name) {

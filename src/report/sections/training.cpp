@@ -25,7 +25,7 @@ std::vector<Json> curve_of(const Json& method, const std::vector<Json>& stats) {
 
 Panel curve_panel(const std::string& title, const std::vector<Series>& series) {
   return {title, title + " of each method over the number of training images; the numbers are in the table below.",
-          lines_chart(series, {.title = "training images", .format = "~s"}, {.title = "loss", .format = "~g"})};
+          lines_chart(series, {.title = "training images", .format = ",d"}, {.title = "loss", .format = "~g"})};
 }
 
 }  // namespace
