@@ -2,8 +2,8 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "command.h"
 #include "core/error.h"
@@ -35,7 +35,8 @@ Action declare_demo(CLI::App& command) {
   command.add_flag("--resume", flags->resume, "Go on with a demo that was stopped");
   command.footer(fmt::format(
       "Clothing photographs (Fashion-MNIST, Debian package dataset-fashion-mnist), three of the ten kinds made rare;\n"
-      "the same as: equipoise run --preset {} --out runs/demo", kPreset));
+      "the same as: equipoise run --preset {} --out runs/demo",
+      kPreset));
   return [flags] {
     const pipeline::ExperimentConfig config = flags->resolve();
     check_images_are_here(config.data.path);

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "command.h"
@@ -31,7 +31,9 @@ std::string to_text(const std::vector<Observation>& observations) {
 nlohmann::ordered_json to_json(const std::vector<Observation>& observations) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Observation& seen : observations) {
-    const char* const verdict = seen.verdict == Verdict::kGood ? "good" : seen.verdict == Verdict::kSlow ? "slow" : "broken";
+    const char* const verdict = seen.verdict == Verdict::kGood   ? "good"
+                                : seen.verdict == Verdict::kSlow ? "slow"
+                                                                 : "broken";
     list.push_back({{"subject", seen.subject}, {"found", seen.found}, {"verdict", verdict}});
     if (!seen.problem.empty()) list.back().update({{"problem", seen.problem}, {"remedy", seen.remedy}});
   }
@@ -47,7 +49,8 @@ Action declare_doctor(CLI::App& command) {
   return [json] {
     const std::vector<Observation> observations = observe_machine();
     fmt::print("{}", *json ? to_json(observations).dump(2) + "\n" : to_text(observations));
-    const bool is_unfit = std::ranges::any_of(observations, [](const Observation& seen) { return seen.verdict == Verdict::kBroken; });
+    const bool is_unfit =
+        std::ranges::any_of(observations, [](const Observation& seen) { return seen.verdict == Verdict::kBroken; });
     return is_unfit ? kMachineIsUnfit : 0;
   };
 }

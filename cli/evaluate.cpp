@@ -2,8 +2,8 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "command.h"
 #include "core/parallel.h"
@@ -42,7 +42,9 @@ Action declare_evaluate(CLI::App& command) {
   command.add_option("--classifier", flags->classifier, "Classifier of a run: gives group shares and features")
       ->type_name("C.safetensors");
   command.add_option("--json", flags->json, "Write the numbers and how they were made to this file")->type_name("OUT");
-  command.add_option("--seed", flags->job.seed, "Seed of the resampling behind intervals")->capture_default_str()->type_name("N");
+  command.add_option("--seed", flags->job.seed, "Seed of the resampling behind intervals")
+      ->capture_default_str()
+      ->type_name("N");
   command.add_option("--threads", flags->threads, "Workers; 0 = one a core")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)

@@ -65,15 +65,16 @@ int report_bug(const std::string& text, bool as_json) {
 }
 
 EnvironmentError out_of_memory() {
-  return EnvironmentError({.where = "memory",
-                           .what = "the machine has too little memory for this",
-                           .hint = "Lower train.micro_batch_size, sample.batch_size or --batch, or use fewer --threads"});
+  return EnvironmentError(
+      {.where = "memory",
+       .what = "the machine has too little memory for this",
+       .hint = "Lower train.micro_batch_size, sample.batch_size or --batch, or use fewer --threads"});
 }
 
 int report_torch_error(const c10::Error& error, bool as_json) {
   const std::string text = error.what_without_backtrace();
-  const bool lacks_memory = text.find("allocate memory") != std::string::npos ||
-                            text.find("out of memory") != std::string::npos;
+  const bool lacks_memory =
+      text.find("allocate memory") != std::string::npos || text.find("out of memory") != std::string::npos;
   return lacks_memory ? report(out_of_memory(), as_json) : report_bug("LibTorch: " + text, as_json);
 }
 
@@ -91,9 +92,8 @@ UsageError usage_error(const CLI::App& program, const CLI::ParseError& error) {
     return UsageError({.where = full_name(command),
                        .what = "a command is missing",
                        .expected = fmt::format("one of: {}", fmt::join(commands_below(command), ", "))});
-  return UsageError({.where = full_name(command),
-                     .what = error.what(),
-                     .hint = fmt::format("See {} --help", full_name(command))});
+  return UsageError(
+      {.where = full_name(command), .what = error.what(), .hint = fmt::format("See {} --help", full_name(command))});
 }
 
 int report_failure(bool as_json) {

@@ -51,12 +51,26 @@ void FieldFlags::add_list(const FieldInfo& info, const std::vector<T>& value) {
   describe(*option, info, fmt::format("{}", fmt::join(value, ",")));
 }
 
-void FieldFlags::visit(const FieldInfo& info, bool& value) { add_flag(info, value); }
-void FieldFlags::visit(const FieldInfo& info, int64_t& value) { add_flag(info, value); }
-void FieldFlags::visit(const FieldInfo& info, double& value) { add_flag(info, value); }
-void FieldFlags::visit(const FieldInfo& info, std::string& value) { add_flag(info, value); }
-void FieldFlags::visit(const FieldInfo& info, std::vector<int64_t>& value) { add_list(info, value); }
-void FieldFlags::visit(const FieldInfo& info, std::vector<double>& value) { add_list(info, value); }
-void FieldFlags::visit(const FieldInfo& info, std::vector<std::string>& value) { add_list(info, value); }
+void FieldFlags::visit(const FieldInfo& info, bool& value) {
+  add_flag(info, value);
+}
+void FieldFlags::visit(const FieldInfo& info, int64_t& value) {
+  add_flag(info, value);
+}
+void FieldFlags::visit(const FieldInfo& info, double& value) {
+  add_flag(info, value);
+}
+void FieldFlags::visit(const FieldInfo& info, std::string& value) {
+  add_flag(info, value);
+}
+void FieldFlags::visit(const FieldInfo& info, std::vector<int64_t>& value) {
+  add_list(info, value);
+}
+void FieldFlags::visit(const FieldInfo& info, std::vector<double>& value) {
+  add_list(info, value);
+}
+void FieldFlags::visit(const FieldInfo& info, std::vector<std::string>& value) {
+  add_list(info, value);
+}
 
 }  // namespace equipoise::cli

@@ -1,8 +1,8 @@
 // equipoise import edm: published weights as a model file.
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "command.h"
 #include "diffusion/import_edm.h"

@@ -66,7 +66,11 @@ Observation blas() {
   const auto has = [&](const char* part) { return all.find(part) != std::string::npos; };
   Observation result;
   result.subject = "BLAS";
-  const char* const name = has("mkl") ? "MKL" : has("openblas") ? "OpenBLAS" : has("blis") ? "BLIS" : has("atlas") ? "ATLAS" : "";
+  const char* const name = has("mkl")        ? "MKL"
+                           : has("openblas") ? "OpenBLAS"
+                           : has("blis")     ? "BLIS"
+                           : has("atlas")    ? "ATLAS"
+                                             : "";
   // The library behind the name libblas is the one that LibTorch calls.
   const bool is_reference = has("/blas/libblas") || has("/libblas.so.3.");
   if (files.empty()) {
@@ -75,7 +79,8 @@ Observation blas() {
     result.found = "reference BLAS, " + all;
     result.verdict = Verdict::kSlow;
     result.problem = "matrix products run in the reference BLAS, ten to thirty times slower than they could";
-    result.remedy = "apt-get install libopenblas0-openmp; if that is there, choose it with update-alternatives --config";
+    result.remedy =
+        "apt-get install libopenblas0-openmp; if that is there, choose it with update-alternatives --config";
   } else {
     result.found = fmt::format("{}, {}", *name ? name : "unknown make", all);
   }
@@ -113,7 +118,8 @@ Observation onednn() {
   const std::string config = at::show_config();
   const size_t version = config.find("MKL-DNN v");
   if (at::globalContext().hasMKLDNN()) {
-    result.found = version == config.npos ? "on" : config.substr(version + 8, config.find(' ', version + 8) - version - 8);
+    result.found =
+        version == config.npos ? "on" : config.substr(version + 8, config.find(' ', version + 8) - version - 8);
   } else {
     result.found = "not in this LibTorch";
     result.verdict = Verdict::kSlow;
@@ -136,7 +142,9 @@ Observation instruction_set() {
   const bool has_avx2 = std::ranges::find(present, "avx2") != present.end();
   if (!present.empty() && !has_avx2) {
     result.verdict = Verdict::kSlow;
-    result.problem = "the processor has no AVX2 (or a virtual machine hides it), so everything runs at a fraction of the usual speed";
+    result.problem =
+        "the processor has no AVX2 (or a virtual machine hides it), so everything runs at a fraction of the usual "
+        "speed";
     result.remedy = "Use a newer machine, or let the virtual machine pass the host's processor through";
   } else if (has_avx2 && (used == "DEFAULT" || used == "NO AVX")) {
     result.verdict = Verdict::kSlow;
@@ -161,7 +169,8 @@ Observation cores() {
                                           std::thread::hardware_concurrency())};
   if (granted < usable - 0.5) {
     result.verdict = Verdict::kSlow;
-    result.problem = fmt::format("the container may use {:.1f} of these cores, so workers will wait for each other", granted);
+    result.problem =
+        fmt::format("the container may use {:.1f} of these cores, so workers will wait for each other", granted);
     result.remedy = fmt::format("Set threads = {} in the config", std::max<int64_t>(1, static_cast<int64_t>(granted)));
   } else if (usable < 2) {
     result.verdict = Verdict::kSlow;
@@ -174,8 +183,11 @@ Observation cores() {
 Observation memory() {
   constexpr double kLeastGibibytes = 2;
   const std::string info = text_of("/proc/meminfo");
-  const auto gibibytes = [&](const char* key) { return std::strtod(value_after(info, key).c_str(), nullptr) / 1024 / 1024; };
-  const double limit = std::strtod(text_of("/sys/fs/cgroup/memory.max").c_str(), nullptr) / kGibibyte;  // "max" reads as 0
+  const auto gibibytes = [&](const char* key) {
+    return std::strtod(value_after(info, key).c_str(), nullptr) / 1024 / 1024;
+  };
+  const double limit =
+      std::strtod(text_of("/sys/fs/cgroup/memory.max").c_str(), nullptr) / kGibibyte;  // "max" reads as 0
   double available = gibibytes("MemAvailable");
   std::string found = fmt::format("{:.1f} GiB free of {:.1f} GiB", available, gibibytes("MemTotal"));
   if (limit > 0) {
@@ -231,15 +243,16 @@ Observation allocator() {
 
 Observation threads_setting() {
   const char* const setting = std::getenv("OMP_NUM_THREADS");
-  return {.subject = "OMP_NUM_THREADS",
-          .found = setting ? fmt::format("{} (changes nothing: every worker computes on one thread)", setting) : "not set"};
+  return {
+      .subject = "OMP_NUM_THREADS",
+      .found = setting ? fmt::format("{} (changes nothing: every worker computes on one thread)", setting) : "not set"};
 }
 
 }  // namespace
 
 std::vector<Observation> observe_machine() {
-  return {libtorch(), blas(),   matrix_speed(), onednn(), instruction_set(), cores(),
-          threads_setting(), memory(), disk(), device(), allocator()};
+  return {libtorch(),        blas(),   matrix_speed(), onednn(), instruction_set(), cores(),
+          threads_setting(), memory(), disk(),         device(), allocator()};
 }
 
 }  // namespace equipoise::cli

@@ -1,8 +1,8 @@
 // equipoise run: the main job on the user's data.
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "command.h"
 #include "experiment_flags.h"

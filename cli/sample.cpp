@@ -3,8 +3,8 @@
 #include <numeric>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "command.h"
 #include "core/error.h"
@@ -31,13 +31,16 @@ void add_what_to_draw(CLI::App& command, Flags& flags) {
   command.add_option("--out", flags.job.out, "FILE.npz (arr_0 uint8 NHWC, arr_1 labels), or a folder for PNG files")
       ->required()
       ->type_name("FILE.npz|DIR");
-  CLI::Option* num = command.add_option("--num", flags.num, "How many: seeds 0 to NUM - 1")->check(CLI::PositiveNumber)->type_name("N");
+  CLI::Option* num = command.add_option("--num", flags.num, "How many: seeds 0 to NUM - 1")
+                         ->check(CLI::PositiveNumber)
+                         ->type_name("N");
   command.add_option("--seeds", flags.seeds, "Which seeds, one image each: 0-63 or 0,5,7-9")
       ->type_name("LIST")
       ->excludes(num);
   command.add_option("--class", flags.job.classes, "Class of a conditional model: K, K,K,... (repeated) or random")
       ->type_name("K|K,K,...|random");
-  command.add_option("--latents", flags.latents, "Starting noise instead of seeds' own: standard normal [N,C,H,W] float32")
+  command
+      .add_option("--latents", flags.latents, "Starting noise instead of seeds' own: standard normal [N,C,H,W] float32")
       ->type_name("L.npy");
   command.add_option("--seed-base", flags.job.seed_base, "Another value gives every seed other images")
       ->capture_default_str()
@@ -63,7 +66,10 @@ void add_how_to_draw(CLI::App& command, Flags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("N")
       ->group("Machine");
-  command.add_option("--device", flags.job.device, "cpu, cuda, cuda:1")->capture_default_str()->type_name("NAME")->group("Machine");
+  command.add_option("--device", flags.job.device, "cpu, cuda, cuda:1")
+      ->capture_default_str()
+      ->type_name("NAME")
+      ->group("Machine");
 }
 
 std::vector<int64_t> chosen_seeds(const Flags& flags) {

@@ -1,8 +1,8 @@
 // equipoise train: one model, without samples and measurements.
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "command.h"
 #include "experiment_flags.h"

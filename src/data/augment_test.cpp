@@ -94,7 +94,9 @@ TEST(Resample, QuarterTurnsAreExactInside) {
   const at::Tensor image = smooth_image(24);
   const at::Tensor turned = resample(image, AffineMap::rotation(std::numbers::pi / 2));
   // Pixel (x, y) shows source (-y, x): rows become columns.
-  EXPECT_LT(max_difference(inside(turned, 6), inside(image.transpose(1, 2).flip({1}), 6)), 0.02);
+  // sym6 is not quite symmetric: what is turned moves by a tenth of a pixel, at slopes up to 0.5 a pixel.
+  EXPECT_LT(max_difference(inside(turned, 6), inside(image.transpose(1, 2).flip({1}), 6)), 0.05);
+  EXPECT_GT(max_difference(inside(turned, 6), inside(image.transpose(1, 2).flip({2}), 6)), 0.5);
 }
 
 TEST(Augment, ZeroProbabilityChangesNothing) {

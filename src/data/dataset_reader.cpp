@@ -47,9 +47,9 @@ std::string guess_reader(const fs::path& path) {
     if (entry.make.recognises && entry.make.recognises(path)) return name;
   throw DataError({.where = path.string(),
                    .what = "no image set was recognised here",
-                   .got = fs::is_directory(path) ? "a folder without PNG, JPEG, IDX or CIFAR files" : "some other file",
+                   .got = fs::is_directory(path) ? "a folder without PNG, JPEG, IDX or CIFAR files" : "a file of another kind",
                    .expected = fmt::format("one of: {}", fmt::join(DatasetRegistry::instance().names(), ", ")),
-                   .hint = "Name the reader, as in zip:PATH"});
+                   .hint = "Unpack archives other than zip, or name the reader, as in zip:PATH"});
 }
 
 void rename_classes(ImageSet& set, const std::string& joined, const std::string& where) {

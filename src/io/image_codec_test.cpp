@@ -41,8 +41,8 @@ struct PngParts {
   uint32_t height = 1;
   int depth = 8;
   int color_type = PNG_COLOR_TYPE_GRAY;
-  std::string before_pixels;  // chunks
-  std::string rows;           // each begins with its filter's number
+  std::string before_pixels{};  // chunks
+  std::string rows{};           // each begins with its filter's number
 };
 
 /// A PNG made by hand, so that the decoder is not tested against our own encoder alone.

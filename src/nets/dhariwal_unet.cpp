@@ -88,8 +88,8 @@ at::Tensor DhariwalUNet::embedding(const at::Tensor& noise_labels,
     emb = emb + map_augment_->forward(conditions.augment_labels);
   emb = map_layer1_->forward(at::silu(map_layer0_->forward(emb)));
   if (map_label_)
-    emb = emb + map_label_->forward(prepare_labels(conditions, noise_labels.size(0), label_dim_,
-                                                   config_.label_dropout, emb.device()));
+    emb = emb +
+          map_label_->forward(prepare_labels(conditions, label_dim_, config_.label_dropout, emb));
   return at::silu(emb);
 }
 

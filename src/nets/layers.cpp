@@ -170,10 +170,11 @@ at::Tensor required_labels(const at::Tensor& labels, const std::string& where) {
                     .hint = ""});
 }
 
-at::Tensor prepare_labels(const Conditions& conditions, int64_t batch, int64_t label_dim,
-                          double label_dropout, const at::Device& device) {
-  if (!conditions.class_labels.defined()) return at::zeros({batch, label_dim}, device);
-  const at::Tensor labels = conditions.class_labels.to(at::kFloat).expand({batch, label_dim});
+at::Tensor prepare_labels(const Conditions& conditions, int64_t label_dim, double label_dropout,
+                          const at::Tensor& like) {
+  const int64_t batch = like.size(0);
+  if (!conditions.class_labels.defined()) return at::zeros({batch, label_dim}, like.options());
+  const at::Tensor labels = conditions.class_labels.to(like.options()).expand({batch, label_dim});
   return drop_labels(labels, label_dropout, conditions.randomness);
 }
 

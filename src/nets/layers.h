@@ -127,9 +127,9 @@ void check_has_classes(const DataShape& shape, const std::string& where);
 /// given.
 at::Tensor required_labels(const at::Tensor& labels, const std::string& where);
 
-/// Class labels ready for a network: float [B, label_dim], zeros where undefined, dropped with
-/// probability `label_dropout`.
-at::Tensor prepare_labels(const Conditions& conditions, int64_t batch, int64_t label_dim,
-                          double label_dropout, const at::Device& device);
+/// Class labels ready for a network: [B, label_dim], zeros where undefined, dropped with
+/// probability `label_dropout`; B, type and device are those of `like` [B,…].
+at::Tensor prepare_labels(const Conditions& conditions, int64_t label_dim, double label_dropout,
+                          const at::Tensor& like);
 
 }  // namespace equipoise::nets

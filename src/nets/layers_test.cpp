@@ -72,9 +72,9 @@ TEST(PositionalEmbedding, HasCosinesThenSinesOfFallingFrequencies) {
 }
 
 TEST(PrepareLabels, AreZeroWhenUndefinedAndBroadcastFromOneRow) {
-  EXPECT_TRUE(at::equal(prepare_labels({}, 3, 2, 0.5, at::kCPU), at::zeros({3, 2})));
+  EXPECT_TRUE(at::equal(prepare_labels({}, 2, 0.5, at::ones({3, 5})), at::zeros({3, 2})));
   const Conditions one{.class_labels = at::tensor({0.0f, 1.0f}).unsqueeze(0)};
-  EXPECT_TRUE(at::equal(prepare_labels(one, 3, 2, 0, at::kCPU),
+  EXPECT_TRUE(at::equal(prepare_labels(one, 2, 0, at::ones({3, 5})),
                         at::tensor({0.0f, 1.0f}).unsqueeze(0).repeat({3, 1})));
 }
 

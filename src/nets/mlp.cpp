@@ -47,8 +47,8 @@ at::Tensor Mlp::forward(const at::Tensor& x, const at::Tensor& noise_labels,
                         const Conditions& conditions) {
   at::Tensor emb = map_noise_->forward(noise_features(noise_labels));
   if (map_label_)
-    emb = emb + map_label_->forward(prepare_labels(conditions, x.size(0), label_dim_,
-                                                   config_.label_dropout, x.device()));
+    emb = emb +
+          map_label_->forward(prepare_labels(conditions, label_dim_, config_.label_dropout, emb));
   emb = at::silu(emb);
   at::Tensor hidden = x;
   for (size_t i = 0; i < hidden_.size(); ++i)

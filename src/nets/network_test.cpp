@@ -132,31 +132,29 @@ TEST_P(EveryNetwork, RefusesUnknownOptionsAndOffersTheNearest) {
 TEST_P(EveryNetwork, HasGradientsThatEqualFiniteDifferences) {
   const auto network = make(case_);
   network->to(at::kDouble);
+  std::vector<at::Tensor> parameters = network->parameters();
   const at::Tensor x = inputs(case_, 2).to(at::kDouble),
                    noise = noise_.slice(0, 0, 2).to(at::kDouble);
   const auto value = [&] { return network->forward(x, noise, {}).square().sum(); };
   std::vector<at::Tensor> gradients;
   {
     torch::AutoGradMode with_grad(true);
-    gradients = torch::autograd::grad({value()}, network->parameters(), {}, c10::nullopt, false,
+    gradients = torch::autograd::grad({value()}, parameters, {}, c10::nullopt, false,
                                       /*allow_unused=*/true);
   }
   double along = 0;
   std::vector<at::Tensor> directions;
   uint32_t part = 500;
   for (size_t i = 0; i < gradients.size(); ++i) {
-    const at::Tensor& parameter = network->parameters()[i];
     directions.push_back(
-        random_normal(3, Purpose::kNoise, at::arange(1), parameter.sizes(), part++)[0].to(
+        random_normal(3, Purpose::kNoise, at::arange(1), parameters[i].sizes(), part++)[0].to(
             at::kDouble));
     if (gradients[i].defined()) along += (gradients[i] * directions[i]).sum().item<double>();
   }
   const auto moved = [&](double step) {
-    for (size_t i = 0; i < directions.size(); ++i)
-      network->parameters()[i].add_(directions[i] * step);
+    for (size_t i = 0; i < directions.size(); ++i) parameters[i].add_(directions[i] * step);
     const double result = value().item<double>();
-    for (size_t i = 0; i < directions.size(); ++i)
-      network->parameters()[i].sub_(directions[i] * step);
+    for (size_t i = 0; i < directions.size(); ++i) parameters[i].sub_(directions[i] * step);
     return result;
   };
   const double step = 1e-6;
@@ -186,7 +184,7 @@ TEST(SongUNet, HasAsManyParametersAsTheReference) {
   EXPECT_EQ(num_parameters(*make_denoiser_network(faces, {64, 3, 0}, 0)), 61'805'571);
 }
 
-json song(const json& options) {
+json song(const json& options = json::object()) {
   json config{{"type", "SongUNet"},
               {"model_channels", 16},
               {"channel_mult", {1, 2, 2}},
@@ -199,11 +197,11 @@ json song(const json& options) {
 TEST(SongUNet, WorksWhereverTheResolutionHalvesEvenly) {
   torch::NoGradGuard no_grad;
   const at::Tensor noise = at::zeros({2});
-  const auto network = make_denoiser_network(song({}), {28, 1, 0}, 0);
+  const auto network = make_denoiser_network(song(), {28, 1, 0}, 0);
   EXPECT_EQ(network->forward(random({2, 1, 28, 28}), noise, {}).size(3), 28);
   EXPECT_TRUE(state_of(*network).count("enc.7x7_block0.qkv.weight"));
-  EXPECT_THROW(make_denoiser_network(song({}), {30, 1, 0}, 0), UsageError);
-  EXPECT_THROW(make_denoiser_network(song({}), {0, 2, 0}, 0), UsageError);
+  EXPECT_THROW(make_denoiser_network(song(), {30, 1, 0}, 0), UsageError);
+  EXPECT_THROW(make_denoiser_network(song(), {0, 2, 0}, 0), UsageError);
   EXPECT_THROW(make_denoiser_network(song({{"channel_mult", json::array()}}), {28, 1, 0}, 0),
                UsageError);
 }

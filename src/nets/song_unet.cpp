@@ -114,8 +114,7 @@ at::Tensor SongUNet::embedding(const at::Tensor& noise_labels, const Conditions&
       map_noise_ ? map_noise_->forward(noise_labels)
                  : positional_embedding(noise_labels, noise_channels, /*use_endpoint=*/true));
   if (map_label_) {
-    const at::Tensor labels =
-        prepare_labels(conditions, batch, label_dim_, config_.label_dropout, emb.device());
+    const at::Tensor labels = prepare_labels(conditions, label_dim_, config_.label_dropout, emb);
     emb = emb + map_label_->forward(labels * std::sqrt(static_cast<double>(label_dim_)));
   }
   if (map_augment_ && conditions.augment_labels.defined())

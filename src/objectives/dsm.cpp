@@ -29,7 +29,7 @@ struct NoOptions {
   void fields(FieldVisitor&) {}
 };
 
-ObjectivePlugin plugin(TrainingSet training_set) {
+ObjectivePlugin plugin(TrainingSet training_set, const char* title, const char* law) {
   return {.ratio_need = RatioNeed::kNone,
           .training_set = training_set,
           .make =
@@ -38,7 +38,9 @@ ObjectivePlugin plugin(TrainingSet training_set) {
                 from_json(options, none, "objective.options");
                 return std::make_unique<Dsm>(training_set);
               },
-          .options_help = [] { return std::string(); }};
+          .options_help = [] { return std::string(); },
+          .title = title,
+          .formula = std::string("E[ λ(σ) ‖D(x; σ) − x₀‖² ],  x₀ ∼ ").append(law)};
 }
 
 constexpr const char* kSource = "Karras et al. 2022 (arXiv:2206.00364), Eq. 108";
@@ -48,21 +50,21 @@ const bool kRefRegistered = ObjectiveRegistry::instance().add(
      .summary = "Denoising score matching on the reference set only.",
      .source = kSource,
      .use_when = "when the reference set is large enough to learn from alone; tiw_dsm when it is a few per cent"},
-    plugin(TrainingSet::kReference));
+    plugin(TrainingSet::kReference, "DSM(ref)", "reference"));
 
 const bool kObsRegistered = ObjectiveRegistry::instance().add(
     {.name = "dsm_obs",
      .summary = "Denoising score matching on batches drawn half from each set.",
      .source = kSource,
      .use_when = "as the baseline that shows how far the bias reaches; keeps half of the bias"},
-    plugin(TrainingSet::kHalfAndHalf));
+    plugin(TrainingSet::kHalfAndHalf, "DSM(obs)", "½ biased + ½ reference"));
 
 const bool kBiasRegistered = ObjectiveRegistry::instance().add(
     {.name = "dsm_bias",
      .summary = "Denoising score matching on the biased set only.",
      .source = kSource,
      .use_when = "to learn the biased law itself, or as the model that guidance corrects later"},
-    plugin(TrainingSet::kBiased));
+    plugin(TrainingSet::kBiased, "DSM(bias)", "biased"));
 
 }  // namespace
 }  // namespace equipoise::objectives

@@ -51,7 +51,9 @@ const bool kRegistered = ObjectiveRegistry::instance().add(
     {.ratio_need = RatioNeed::kTimeIndependent,
      .training_set = diffusion::TrainingSet::kHalfAndHalf,
      .make = make_iw_dsm,
-     .options_help = [] { return help_text(RatioWeight{}); }});
+     .options_help = [] { return help_text(RatioWeight{}); },
+     .title = "IW-DSM",
+     .formula = "E[ w(x₀) λ(σ) ‖D(x; σ) − x₀‖² ],  w(x₀) = 2 d(x₀)"});
 
 }  // namespace
 }  // namespace equipoise::objectives

@@ -46,6 +46,8 @@ struct ObjectivePlugin {
   diffusion::TrainingSet training_set;
   ObjectiveFactory make;
   std::function<std::string()> options_help;  ///< one line an option
+  std::string title;                          ///< as papers write it: "TIW-DSM"
+  std::string formula;                        ///< what is minimised, for the report
 };
 using ObjectiveRegistry = Registry<Objective, ObjectivePlugin>;
 

@@ -71,7 +71,7 @@ class TiwDsm : public Objective {
   std::shared_ptr<const diffusion::DensityRatio> ratio_;
 };
 
-ObjectivePlugin plugin(Parts parts, const char* name) {
+ObjectivePlugin plugin(Parts parts, const char* name, const char* title, const char* formula) {
   return {.ratio_need = RatioNeed::kTimeDependent,
           .training_set = diffusion::TrainingSet::kHalfAndHalf,
           .make =
@@ -81,7 +81,9 @@ ObjectivePlugin plugin(Parts parts, const char* name) {
                 check_ratio_given(rule, ratio.get(), name);
                 return std::make_unique<TiwDsm>(parts, std::move(rule), std::move(ratio));
               },
-          .options_help = [] { return help_text(RatioWeight{}); }};
+          .options_help = [] { return help_text(RatioWeight{}); },
+          .title = title,
+          .formula = formula};
 }
 
 const bool kWholeRegistered = ObjectiveRegistry::instance().add(
@@ -89,21 +91,24 @@ const bool kWholeRegistered = ObjectiveRegistry::instance().add(
      .summary = "The density ratio of noised images weighs each item and corrects its target.",
      .source = "Kim et al. 2024 (arXiv:2403.01189), Eq. 36-37",
      .use_when = "to remove bias with a reference set of a few per cent; dsm_ref when the reference is large"},
-    plugin({}, "tiw_dsm"));
+    plugin({}, "tiw_dsm", "TIW-DSM",
+           "E[ w(x, σ) λ(σ) ‖D(x; σ) − (x₀ + σ² ∇ₓ log w(x, σ))‖² ],  w(x, σ) = 2 d(x, σ)"));
 
 const bool kWeightRegistered = ObjectiveRegistry::instance().add(
     {.name = "tiw_weight_only",
      .summary = "tiw_dsm without the target's correction: its optimum is still biased.",
      .source = "Kim et al. 2024 (arXiv:2403.01189), ablation",
      .use_when = "to show what the correction does; prefer tiw_dsm"},
-    plugin({.use_weight = true, .use_target = false}, "tiw_weight_only"));
+    plugin({.use_weight = true, .use_target = false}, "tiw_weight_only", "TIW-DSM, weight only",
+           "E[ w(x, σ) λ(σ) ‖D(x; σ) − x₀‖² ]"));
 
 const bool kTargetRegistered = ObjectiveRegistry::instance().add(
     {.name = "tiw_target_only",
      .summary = "tiw_dsm without the weight: the same optimum, another emphasis.",
      .source = "Kim et al. 2024 (arXiv:2403.01189), ablation",
      .use_when = "to show what the weight does; prefer tiw_dsm"},
-    plugin({.use_weight = false, .use_target = true}, "tiw_target_only"));
+    plugin({.use_weight = false, .use_target = true}, "tiw_target_only", "TIW-DSM, target only",
+           "E[ λ(σ) ‖D(x; σ) − (x₀ + σ² ∇ₓ log w(x, σ))‖² ]"));
 
 }  // namespace
 }  // namespace equipoise::objectives

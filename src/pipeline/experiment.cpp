@@ -119,7 +119,9 @@ class Experiment {
   }
 
   Json make_method(const MethodConfig& method) {
-    Json json{{"name", method.name}, {"objective", method.objective}, {"options", method.options}};
+    const auto& entry = ObjectiveRegistry::instance().find(method.objective);
+    Json json{{"name", method.name}, {"objective", method.objective}, {"options", method.options},
+              {"title", method.name == method.objective ? entry.make.title : method.name}, {"summary", entry.info.summary}, {"formula", entry.make.formula}};
     json.update(train(method));
     return json;
   }

@@ -199,12 +199,14 @@ Json train_method(const TrainingContext& context, const MethodConfig& method) {
   model.extra = {{"class_names", context.data.split.groups}, {"data_sha256", set.sha256}, {"objective", method.objective},
                  {"options", method.options}};
   auto denoiser = diffusion::make_denoiser(model, seed_of(context));
+  const std::shared_ptr<const objectives::Objective> objective =
+      plugin.make(method.options, load_ratio(context, plugin.ratio_need));
   auto source = std::make_shared<data::BatchSource>(
       context.data.training, context.data.split.biased, context.data.split.reference,
-      data::BatchSource::Options{.law = plugin.training_set, .seed = seed_of(context), .first_stream_id = kMethodStream, .augment = config.train.augment});
+      data::BatchSource::Options{.law = objective->training_set(), .seed = seed_of(context), .first_stream_id = kMethodStream, .augment = config.train.augment});
   const at::Tensor monitor = prefix(shuffled(context.data.target_indices, seed_of(context), 3), kMaxMonitorImages);
   const train::DenoiserTask task(
-      {.denoiser = denoiser, .objective = plugin.make(method.options, load_ratio(context, plugin.ratio_need)), .source = source,
+      {.denoiser = denoiser, .objective = objective, .source = source,
        .noise = config.train.noise, .sigma_data = config.model.sigma_data, .seed = seed_of(context),
        .heldout = context.data.evaluation->normalised(monitor),
        .heldout_labels = context.data.evaluation->labels.index_select(0, monitor), .num_workers = config.num_workers()});

@@ -74,7 +74,7 @@ TEST_F(LoopTest, ResumedRunEqualsUninterruptedBitForBit) {
   LeastSquares whole;
   const TrainResult expected = run_loop(whole, whole.parameters(), small_config(), {}, "fit", silent_);
   for (int64_t stop_after : {1, 37, 150}) {
-    LoopHooks hooks{.checkpoint = folder_ / ("c" + std::to_string(stop_after)), .resume = true};
+    LoopHooks hooks{.checkpoint = folder_ / ("c" + std::to_string(stop_after)), .resume = true, .on_tick = {}};
     StopAfter stop(stop_after);
     LeastSquares first;
     EXPECT_TRUE(run_loop(first, first.parameters(), small_config(), hooks, "fit", stop).interrupted);
@@ -91,7 +91,7 @@ TEST_F(LoopTest, ResumedRunEqualsUninterruptedBitForBit) {
 }
 
 TEST_F(LoopTest, ResumeUnderAnotherRecipeIsRefusedByName) {
-  LoopHooks hooks{.checkpoint = folder_ / "c", .resume = true};
+  LoopHooks hooks{.checkpoint = folder_ / "c", .resume = true, .on_tick = {}};
   StopAfter stop(3);
   LeastSquares task;
   run_loop(task, task.parameters(), small_config(), hooks, "fit", stop);

@@ -130,18 +130,21 @@ TEST_F(BadInput, AReferenceThatOverlapsTheBiasedSet) {
 
 TEST_F(BadInput, AGroupThatDoesNotExist) {
   write_striped_idx(folder, 9);
-  expect_failure(equipoise({"data", "split", folder, "--protocol", "minority", "--classes", "7", "--out", out}), kUsage, {"'7'"});
+  expect_failure(equipoise({"data", "split", folder, "--protocol", "minority", "--classes", "7", "--out", out}), kUsage,
+                 {"'7'"});
 }
 
 TEST_F(BadInput, AFractionOutOfRange) {
   write_striped_idx(folder, 9);
-  expect_failure(equipoise({"data", "split", folder, "--fraction", "1.5", "--out", out}), kUsage, {"fraction", "1.5", "0 to 1"});
+  expect_failure(equipoise({"data", "split", folder, "--fraction", "1.5", "--out", out}), kUsage,
+                 {"fraction", "1.5", "0 to 1"});
 }
 
 TEST_F(BadInput, UnknownConfigKeysOfferTheNearestWithFileAndLine) {
   const std::string config = scratch / "bad.toml";
   io::write_file_atomically(config, "[data]\npath = \"x\"\n\n[train]\nimagse = 5\n");
-  expect_failure(equipoise({"run", config, "--out", out}), kUsage, {config + ":5", "train.imagse", "did you mean 'train.images'?"});
+  expect_failure(equipoise({"run", config, "--out", out}), kUsage,
+                 {config + ":5", "train.imagse", "did you mean 'train.images'?"});
   EXPECT_FALSE(fs::exists(out));
 }
 
@@ -170,8 +173,8 @@ TEST_F(BadInput, AConfigThatIsNoToml) {
 }
 
 TEST_F(BadInput, AnUnknownObjective) {
-  expect_failure(equipoise({"run", "--preset", "fashion-demo", "--set", "objectives=[\"tiw_dms\"]", "--out", out}), kUsage,
-                 {"tiw_dms", "Did you mean 'tiw_dsm'?"});
+  expect_failure(equipoise({"run", "--preset", "fashion-demo", "--set", "objectives=[\"tiw_dms\"]", "--out", out}),
+                 kUsage, {"tiw_dms", "Did you mean 'tiw_dsm'?"});
 }
 
 TEST_F(BadInput, ATruncatedModel) {
@@ -198,7 +201,8 @@ TEST_F(BadInput, AClassOfAModelWithoutClasses) {
 
 TEST_F(BadInput, AClassTheModelLacks) {
   write_small_model(model, 3);
-  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--class", "3", "--out", out}), kUsage, {"--class", "0 to 2"});
+  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--class", "3", "--out", out}), kUsage,
+                 {"--class", "0 to 2"});
 }
 
 TEST_F(BadInput, LatentsOfAnotherShape) {
@@ -221,14 +225,18 @@ TEST_F(BadInput, AClassifierThatDoesNotFitTheData) {
   const std::string samples = scratch / "samples.npz";
   io::write_npz(samples, {{"arr_0", at::zeros({4, 8, 8, 1}, at::kByte)}});
   write_small_classifier(model, 5);
-  expect_failure(equipoise({"evaluate", "--samples", samples, "--reference", folder, "--classifier", model}), kData, {"5", "3"});
+  expect_failure(equipoise({"evaluate", "--samples", samples, "--reference", folder, "--classifier", model}), kData,
+                 {"5", "3"});
 }
 
-TEST_F(BadInput, AFolderWithoutResults) { expect_failure(equipoise({"report", scratch.path()}), kData, {"results.json"}); }
+TEST_F(BadInput, AFolderWithoutResults) {
+  expect_failure(equipoise({"report", scratch.path()}), kData, {"results.json"});
+}
 
 TEST_F(BadInput, WeightsThatAreNoNetwork) {
   io::write_file_atomically(scratch / "weights.safetensors", "nothing");
-  expect_failure(equipoise({"import", "edm", scratch / "weights.safetensors", "--out", model}), kData, {"weights.safetensors"});
+  expect_failure(equipoise({"import", "edm", scratch / "weights.safetensors", "--out", model}), kData,
+                 {"weights.safetensors"});
   EXPECT_FALSE(fs::exists(model));
 }
 
@@ -243,7 +251,8 @@ TEST_F(BadInput, AFullDiskLeavesTheOldFileWhole) {
 
 TEST_F(BadInput, AFullDiskEndsARunAndWhatIsThereStaysSound) {
   write_striped_idx(folder, 600);
-  const Arguments arguments{"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + folder, "--out", out};
+  const Arguments arguments{"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + folder, "--out",
+                            out};
   Program program(arguments, /*max_file_bytes=*/8192);
   expect_failure(program.wait(), kEnvironment, {out});
   Arguments again = arguments;

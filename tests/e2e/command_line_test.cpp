@@ -34,9 +34,21 @@ struct CommandLine : testing::Test {
 };
 
 TEST_F(CommandLine, EveryCommandExplainsItself) {
-  for (const Arguments& command : std::vector<Arguments>{
-           {}, {"demo"}, {"run"}, {"data"}, {"data", "check"}, {"data", "split"}, {"data", "convert"}, {"train"}, {"sample"},
-           {"evaluate"}, {"report"}, {"import"}, {"import", "edm"}, {"list"}, {"doctor"}}) {
+  for (const Arguments& command : std::vector<Arguments>{{},
+                                                         {"demo"},
+                                                         {"run"},
+                                                         {"data"},
+                                                         {"data", "check"},
+                                                         {"data", "split"},
+                                                         {"data", "convert"},
+                                                         {"train"},
+                                                         {"sample"},
+                                                         {"evaluate"},
+                                                         {"report"},
+                                                         {"import"},
+                                                         {"import", "edm"},
+                                                         {"list"},
+                                                         {"doctor"}}) {
     Arguments arguments = command;
     arguments.push_back("--help");
     const Outcome outcome = equipoise(arguments);
@@ -46,7 +58,9 @@ TEST_F(CommandLine, EveryCommandExplainsItself) {
   }
 }
 
-TEST_F(CommandLine, OffersTheNearestCommand) { expect_failure(equipoise({"smaple"}), 2, {"smaple", "Did you mean 'sample'?"}); }
+TEST_F(CommandLine, OffersTheNearestCommand) {
+  expect_failure(equipoise({"smaple"}), 2, {"smaple", "Did you mean 'sample'?"});
+}
 
 TEST_F(CommandLine, OffersTheNearestCommandBelowACommand) {
   expect_failure(equipoise({"data", "chek", "x"}), 2, {"chek", "Did you mean 'check'?"});
@@ -56,7 +70,9 @@ TEST_F(CommandLine, OffersTheNearestFlag) {
   expect_failure(equipoise({"sample", "--modle", "m"}), 2, {"--modle", "Did you mean '--model'?"});
 }
 
-TEST_F(CommandLine, NamesAMissingFlag) { expect_failure(equipoise({"sample", "--num", "4", "--out", out}), 2, {"--model"}); }
+TEST_F(CommandLine, NamesAMissingFlag) {
+  expect_failure(equipoise({"sample", "--num", "4", "--out", out}), 2, {"--model"});
+}
 
 TEST_F(CommandLine, RefusesANumberThatIsNone) {
   expect_failure(equipoise({"sample", "--model", "m", "--out", out, "--num", "four"}), 2, {"--num", "four"});
@@ -79,7 +95,7 @@ TEST_F(CommandLine, ErrorsCanBeJson) {
 
 TEST_F(CommandLine, ListsEveryFamily) {
   const std::vector<std::pair<std::string, std::string>> expected{
-      {"objectives", "tiw_dsm"}, {"samplers", "heun"}, {"networks", "SongUNet"}, {"metrics", "frechet"},
+      {"objectives", "tiw_dsm"}, {"samplers", "heun"},   {"networks", "SongUNet"},   {"metrics", "frechet"},
       {"datasets", "idx"},       {"splits", "minority"}, {"presets", "fashion-demo"}};
   for (const auto& [family, member] : expected) {
     const Outcome text = equipoise({"list", family}), json = equipoise({"list", family, "--json"});
@@ -107,10 +123,11 @@ TEST_F(CommandLine, OffersTheNearestPreset) {
 TEST_F(CommandLine, LaterLayersWin) {
   const std::string config = scratch / "mine.toml";
   io::write_file_atomically(config, "seed = 1\n[train]\nimages = 111\nbatch_size = 8\n");
-  const Outcome outcome = equipoise({"run", config, "--preset", "fashion-demo", "--set", "train.images=222", "--dry-run"});
+  const Outcome outcome =
+      equipoise({"run", config, "--preset", "fashion-demo", "--set", "train.images=222", "--dry-run"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("\nimages = 222\n"));                // --set over the file
-  EXPECT_THAT(outcome.out, HasSubstr("\nbatch_size = 8\n"));              // the file over the preset
+  EXPECT_THAT(outcome.out, HasSubstr("\nimages = 222\n"));                 // --set over the file
+  EXPECT_THAT(outcome.out, HasSubstr("\nbatch_size = 8\n"));               // the file over the preset
   EXPECT_THAT(outcome.out, HasSubstr("classes = [\"1\", \"5\", \"8\"]"));  // the preset over the defaults
   EXPECT_FALSE(fs::exists("runs/mine"));
 }
@@ -118,7 +135,8 @@ TEST_F(CommandLine, LaterLayersWin) {
 TEST_F(CommandLine, ExplainsWhereEveryValueWasSet) {
   const std::string config = scratch / "mine.toml";
   io::write_file_atomically(config, "seed = 1\n");
-  const Outcome outcome = equipoise({"run", config, "--preset", "fashion-demo", "--set", "threads=1", "--explain-config"});
+  const Outcome outcome =
+      equipoise({"run", config, "--preset", "fashion-demo", "--set", "threads=1", "--explain-config"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("seed = 1   # " + config + ":1\n"));
   EXPECT_THAT(outcome.out, HasSubstr("threads = 1   # --set threads\n"));
@@ -126,7 +144,9 @@ TEST_F(CommandLine, ExplainsWhereEveryValueWasSet) {
   EXPECT_THAT(outcome.out, HasSubstr("device = \"cpu\"   # default\n"));
 }
 
-TEST_F(CommandLine, RunNeedsAConfigOrAPreset) { expect_failure(equipoise({"run"}), 2, {"--preset"}); }
+TEST_F(CommandLine, RunNeedsAConfigOrAPreset) {
+  expect_failure(equipoise({"run"}), 2, {"--preset"});
+}
 
 TEST_F(CommandLine, SamplesByNumberAndBySeedAgree) {
   write_small_model(model);
@@ -171,11 +191,13 @@ TEST_F(CommandLine, SamplesCanBePngFilesNamedBySeed) {
 
 TEST_F(CommandLine, RefusesSeedsThatAreNone) {
   for (const char* seeds : {"3-1", "a", "1,,2", "0-", "-5", "0-99999999999"})
-    expect_failure(equipoise({"sample", "--model", model, "--out", out, std::string("--seeds=") + seeds}), 2, {"--seeds", seeds});
+    expect_failure(equipoise({"sample", "--model", model, "--out", out, std::string("--seeds=") + seeds}), 2,
+                   {"--seeds", seeds});
 }
 
 TEST_F(CommandLine, RefusesSamplerOptionsOutOfRange) {
-  expect_failure(equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--steps", "0"}), 2, {"steps", "0"});
+  expect_failure(equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--steps", "0"}), 2,
+                 {"steps", "0"});
   expect_failure(equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--sampler", "huen"}), 2,
                  {"Did you mean 'heun'?"});
 }
@@ -184,8 +206,8 @@ TEST_F(CommandLine, SplitWritesAManifestOfDisjointLists) {
   write_striped_idx(scratch / "stripes", 300);
   const std::string manifest = scratch / "split.json";
   const Outcome outcome =
-      equipoise({"data", "split", scratch / "stripes", "--protocol", "minority", "--classes", "0,2", "--fraction", "0.1",
-                 "--reference-size", "30", "--heldout", "0.2", "--seed", "5", "--out", manifest});
+      equipoise({"data", "split", scratch / "stripes", "--protocol", "minority", "--classes", "0,2", "--fraction",
+                 "0.1", "--reference-size", "30", "--heldout", "0.2", "--seed", "5", "--out", manifest});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto split = io::read_json(manifest);
   EXPECT_EQ(split.at("protocol"), "minority");
@@ -217,8 +239,8 @@ TEST_F(CommandLine, DoctorLooksAtEverything) {
     EXPECT_NE(seen.at("found"), "") << seen;
     EXPECT_EQ(seen.at("verdict") == "good", !seen.contains("remedy")) << seen;
   }
-  EXPECT_THAT(subjects, testing::IsSupersetOf({"LibTorch", "BLAS", "oneDNN", "instruction set", "cores", "memory", "disk",
-                                               "device", "allocator"}));
+  EXPECT_THAT(subjects, testing::IsSupersetOf({"LibTorch", "BLAS", "oneDNN", "instruction set", "cores", "memory",
+                                               "disk", "device", "allocator"}));
 }
 
 }  // namespace

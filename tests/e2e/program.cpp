@@ -50,7 +50,9 @@ Program::~Program() {
   ::waitpid(process_, nullptr, 0);
 }
 
-void Program::send(int signal) { ::kill(process_, signal); }
+void Program::send(int signal) {
+  ::kill(process_, signal);
+}
 
 Outcome Program::wait() {
   int status = 0;

@@ -38,7 +38,9 @@ class Program {
   pid_t process_ = -1;
 };
 
-inline Outcome equipoise(const Arguments& arguments) { return Program(arguments).wait(); }
+inline Outcome equipoise(const Arguments& arguments) {
+  return Program(arguments).wait();
+}
 
 /// Expects exit code `code` and one sentence on stderr, the last thing said, that holds every one of `parts`.
 void expect_failure(const Outcome& outcome, int code, const std::vector<std::string>& parts);

@@ -72,9 +72,8 @@ struct WholeJob : testing::Test {
   }
   void its_samples_can_be_evaluated() const {
     const std::string json = scratch / "evaluation.json";
-    const Outcome outcome =
-        equipoise({"evaluate", "--samples", in_run("samples/dsm_obs.npz"), "--reference", images, "--classifier",
-                   in_run("models/classifier.safetensors"), "--json", json});
+    const Outcome outcome = equipoise({"evaluate", "--samples", in_run("samples/dsm_obs.npz"), "--reference", images,
+                                       "--classifier", in_run("models/classifier.safetensors"), "--json", json});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.out, HasSubstr("share"));
     EXPECT_EQ(io::read_json(json).at("shares").size(), 3u);
@@ -101,8 +100,10 @@ TEST_F(WholeJob, RunsFromImagesToReport) {
 }
 
 TEST_F(WholeJob, TrainMakesOneModelWithTheRatioItNeeds) {
-  const Arguments train{"train", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + images,
-                        "--set", "objectives=[\"tiw_dsm\"]", "--out", run};
+  const Arguments train{"train", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+                        "--set", "data.path=" + images,
+                        "--set", "objectives=[\"tiw_dsm\"]",
+                        "--out", run};
   const Outcome outcome = equipoise(train);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(fs::exists(in_run("models/tiw_dsm.safetensors")));

@@ -1,4 +1,3 @@
-#include "report/method_text.h"
 #include "report/number_text.h"
 #include "report/sections.h"
 #include "report/table.h"
@@ -7,16 +6,16 @@ namespace equipoise::report {
 namespace {
 
 Html method_html(const Json& method, int hue) {
-  const MethodText known = method_text(text_at(method, "/objective"));
+  const std::string summary = text_at(method, "/summary"), formula = text_at(method, "/formula");
   Html name = colour_key(hue);
   name += method_title(method);
   Html content = element("dt", {}, name);
   Html description;
-  if (!known.sentence.empty()) description += element("p", {}, known.sentence);
-  if (!known.formula.empty()) description += element("p", {{"class", "formula"}}, known.formula);
+  if (!summary.empty()) description += element("p", {}, summary);
+  if (!formula.empty()) description += element("p", {{"class", "formula"}}, formula);
   const std::string options = properties_text(value_at(method, "/options"));
   if (!options.empty()) description += element("p", {{"class", "note"}}, "Options: " + options);
-  if (known.sentence.empty()) description += element("p", {}, "Objective: " + text_at(method, "/objective"));
+  if (summary.empty()) description += element("p", {}, "Objective: " + text_at(method, "/objective"));
   return content += element("dd", {}, description);
 }
 
