@@ -8,7 +8,6 @@
 #include <rapidcheck/gtest.h>
 
 #include "data/batch_source.h"
-#include "data/prefetcher.h"
 #include "data/stream.h"
 #include "data/test_files.h"
 
@@ -124,36 +123,6 @@ TEST(BatchSource, AugmentsByImageNumber) {
   const Batch part = source.batch(5, 7);
   EXPECT_TRUE(at::equal(part.images, whole.images.slice(0, 5)));
   EXPECT_TRUE(at::equal(part.augment_labels, whole.augment_labels.slice(0, 5)));
-}
-
-TEST(Prefetcher, HandsOutTheBatchesInOrder) {
-  const BatchSource source(shared_set({40}), at::arange(0, 30), at::arange(30, 40), with_law(Law::kHalfAndHalf));
-  Prefetcher prefetcher(source, 6, 4, 3);
-  for (int64_t step = 0; step < 20; ++step) {
-    const Batch batch = prefetcher.next();
-    const Batch expected = source.batch(6 + 4 * step, 4);
-    EXPECT_TRUE(at::equal(batch.image_numbers, expected.image_numbers));
-    EXPECT_TRUE(at::equal(batch.indices, expected.indices));
-  }
-}
-
-TEST(Prefetcher, ForwardsWhatGoesWrongAfterTheGoodBatches) {
-  auto set = std::make_shared<ImageSet>(tiny_set({8}));
-  // Position 5 of the first epoch points beyond the set.
-  const at::Tensor order = EndlessStream(at::arange(8), 5, 0).take(0, 8);
-  at::Tensor chosen = at::arange(8);
-  chosen[order[5].item<int64_t>()] = 99;
-  const BatchSource source(set, chosen, indices({}), with_law(Law::kBiased));
-  Prefetcher prefetcher(source, 0, 2);
-  prefetcher.next();
-  prefetcher.next();
-  EXPECT_THAT(error_of([&] { prefetcher.next(); }), HasSubstr("got 99"));
-  EXPECT_THAT(error_of([&] { prefetcher.next(); }), HasSubstr("got 99"));
-}
-
-TEST(Prefetcher, EndsWhenItIsNotReadToTheEnd) {
-  const BatchSource source(shared_set({40}), at::arange(40), indices({}), with_law(Law::kBiased));
-  for (int i = 0; i < 20; ++i) Prefetcher(source, 0, 4);
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ TEST_F(CommandLine, LaterLayersWin) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("\nimages = 222\n"));                 // --set over the file
   EXPECT_THAT(outcome.out, HasSubstr("\nbatch_size = 8\n"));               // the file over the preset
-  EXPECT_THAT(outcome.out, HasSubstr("classes = [\"1\", \"5\", \"8\"]"));  // the preset over the defaults
+  EXPECT_THAT(outcome.out, HasSubstr("protocol = \"minority\""));  // the preset over the defaults
   EXPECT_FALSE(fs::exists("runs/mine"));
 }
 
@@ -140,7 +140,7 @@ TEST_F(CommandLine, ExplainsWhereEveryValueWasSet) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("seed = 1   # " + config + ":1\n"));
   EXPECT_THAT(outcome.out, HasSubstr("threads = 1   # --set threads\n"));
-  EXPECT_THAT(outcome.out, HasSubstr("data.split.fraction = 0.05   # preset fashion-demo:"));
+  EXPECT_THAT(outcome.out, HasSubstr("data.split.protocol = \"minority\"   # preset fashion-demo:"));
   EXPECT_THAT(outcome.out, HasSubstr("device = \"cpu\"   # default\n"));
 }
 
