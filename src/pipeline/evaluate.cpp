@@ -27,9 +27,9 @@ void check_same_size(const data::ImageSet& samples, const data::ImageSet& refere
 /// Without a classifier: distances in pixel space, named so.
 OrderedJson pixel_metrics(const data::ImageSet& samples, const data::ImageSet& reference, uint64_t seed) {
   metrics::MetricInput input;
-  input.sample_features = samples.images.flatten(1).to(at::kFloat) / 127.5 - 1;
-  input.reference_features = reference.images.flatten(1).to(at::kFloat) / 127.5 - 1;
-  input.feature_recipe = "pixels, x / 127.5 - 1";
+  input.sample_features = samples.normalised(at::arange(samples.size())).flatten(1);
+  input.reference_features = reference.normalised(at::arange(reference.size())).flatten(1);
+  input.feature_recipe = samples.is_vectors() ? "the vectors themselves" : "pixels, x / 127.5 - 1";
   input.seed = seed;
   OrderedJson json;
   for (const auto& [name, entry] : metrics::MetricRegistry::instance().entries()) {

@@ -31,6 +31,8 @@ enum StreamId : uint32_t { kClassifierStream = 0, kRatioStream = 2, kMethodStrea
 
 uint64_t seed_of(const TrainingContext& context) { return static_cast<uint64_t>(context.config.seed); }
 
+at::Device device_of(const TrainingContext& context) { return at::Device(context.config.device); }
+
 at::Tensor prefix(const at::Tensor& indices, int64_t count) { return indices.slice(0, 0, std::min(count, indices.numel())); }
 
 at::Tensor shuffled(const at::Tensor& indices, uint64_t seed, uint32_t part) {
@@ -108,6 +110,7 @@ Json train_classifier(const TrainingContext& context) {
   nets::DataShape shape = context.data.shape;
   shape.label_dim = context.data.num_groups();
   auto network = nets::make_classifier_network(context.config.classifier_network, shape, seed_of(context));
+  network->to(device_of(context));
   const at::Tensor order = shuffled(context.data.classifier_indices, seed_of(context), 2);
   const int64_t num_monitor = std::min<int64_t>(kMaxClassifierMonitorImages, order.numel() / 10);
   const at::Tensor monitor = prefix(order, num_monitor), training = order.slice(0, num_monitor);
@@ -116,8 +119,9 @@ Json train_classifier(const TrainingContext& context) {
       data::BatchSource::Options{.law = data::Law::kBiased, .seed = seed_of(context), .first_stream_id = kClassifierStream, .augment = {}});
   const train::ClassifierTask task({.network = network, .source = source, .heldout = set.normalised(monitor),
                                     .heldout_labels = set.labels.index_select(0, monitor),
-                                    .num_workers = context.config.num_workers()});
+                                    .num_workers = context.config.num_workers(), .device = device_of(context)});
   const train::TrainResult result = run_stage(context, task, network->parameters(), context.config.classifier.train, name);
+  network->to(at::kCPU);
   network->eval();
   diffusion::save_classifier(context.folder.model(name), nets::state_of(*network),
                              {.shape = shape, .network = context.config.classifier_network,
@@ -145,6 +149,7 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
   Json json{{"steps", 0}};
   if (context.config.ratio.kind == "trained") {
     auto network = nets::make_discriminator_network(context.config.ratio_network, context.data.shape, seed_of(context));
+    network->to(device_of(context));
     const reweight::RatioLaw law{.time_dependent = time_dependent, .time_law = context.config.ratio.time_law,
                                  .time_map = context.config.ratio.time_map};
     auto source = std::make_shared<data::BatchSource>(
@@ -152,7 +157,8 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
         data::BatchSource::Options{.law = data::Law::kHalfAndHalf, .seed = seed_of(context), .first_stream_id = kRatioStream, .augment = {}});
     const train::DiscriminatorTask task(
         {.network = network, .source = source, .law = law, .seed = seed_of(context), .heldout = at::cat({biased, reference}),
-         .heldout_labels = at::cat({at::zeros({biased.size(0)}), at::ones({reference.size(0)})})});
+         .heldout_labels = at::cat({at::zeros({biased.size(0)}), at::ones({reference.size(0)})}).to(device_of(context)),
+         .device = device_of(context)});
     const train::TrainResult result = run_stage(context, task, network->trainable_parameters(), context.config.ratio.train, name);
     diffusion::save_discriminator(context.folder.model(name), nets::state_of(*network),
                                   {.shape = context.data.shape, .network = context.config.ratio_network,
@@ -168,7 +174,7 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
   }
   const auto ratio = load_ratio(context, need);
   const reweight::RatioReport report = reweight::diagnose_ratio(
-      *ratio, biased, reference, {.name = name, .time_dependent = time_dependent, .seed = seed_of(context)});
+      *ratio, biased.to(device_of(context)), reference.to(device_of(context)), {.name = name, .time_dependent = time_dependent, .seed = seed_of(context)});
   for (const std::string& finding : report.findings) context.progress.message(name + ": " + finding);
   json.update(Json::parse(report.to_json().dump()));
   return json;
@@ -186,6 +192,7 @@ std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext&
   const auto loaded = diffusion::load_discriminator(context.folder.model(ratio_name(need)));
   reweight::DiscriminatorUse use;
   from_json(loaded.description.extra, use, context.folder.model(ratio_name(need)).string());
+  loaded.network->to(device_of(context));
   return std::make_shared<reweight::DiscriminatorRatio>(loaded.network, use);
 }
 
@@ -199,6 +206,7 @@ Json train_method(const TrainingContext& context, const MethodConfig& method) {
   model.extra = {{"class_names", context.data.split.groups}, {"data_sha256", set.sha256}, {"objective", method.objective},
                  {"options", method.options}};
   auto denoiser = diffusion::make_denoiser(model, seed_of(context));
+  denoiser->to(device_of(context));
   const std::shared_ptr<const objectives::Objective> objective =
       plugin.make(method.options, load_ratio(context, plugin.ratio_need));
   auto source = std::make_shared<data::BatchSource>(
@@ -209,7 +217,8 @@ Json train_method(const TrainingContext& context, const MethodConfig& method) {
       {.denoiser = denoiser, .objective = objective, .source = source,
        .noise = config.train.noise, .sigma_data = config.model.sigma_data, .seed = seed_of(context),
        .heldout = context.data.evaluation->normalised(monitor),
-       .heldout_labels = context.data.evaluation->labels.index_select(0, monitor), .num_workers = config.num_workers()});
+       .heldout_labels = context.data.evaluation->labels.index_select(0, monitor), .num_workers = config.num_workers(),
+       .device = device_of(context)});
   const train::TrainResult result = run_stage(context, task, denoiser->parameters(), config.train, method.name);
   diffusion::save_model(context.folder.model(method.name), *denoiser, model);
   remove_checkpoint(context, method.name);
