@@ -15,7 +15,7 @@
 #include "io/npy.h"
 #include "pipeline/stages.h"
 #include "samplers/sample_images.h"
-#include "track/stage_clock.h"
+#include "track/steady_clock.h"
 
 namespace equipoise::pipeline {
 namespace {
@@ -101,12 +101,12 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
       .seeds = at::tensor(job.seeds, at::kLong), .item_shape = item_shape, .seed_base = job.seed_base,
       .class_labels = labels.defined() ? at::one_hot(labels, shape.label_dim).to(at::kFloat) : at::Tensor(),
       .latents = read_latents(job, item_shape)};
-  const double begun = track::StageClock::steady_seconds();
+  const double begun = track::steady_seconds();
   const at::Tensor samples = samplers::sample_images(
       *loaded.denoiser, *sampler, request,
       {.batch_size = job.batch_size, .num_threads = job.num_workers, .device = at::Device(job.device)}, progress);
   if (samples.size(0) < static_cast<int64_t>(job.seeds.size())) throw Interrupted{};
-  const double seconds = track::StageClock::steady_seconds() - begun;
+  const double seconds = track::steady_seconds() - begun;
   write_samples(job.out, samples, labels, job.seeds, job.as_float);
   return {{"num", samples.size(0)}, {"nfe", sampler->num_function_evaluations()}, {"seconds", seconds}, {"file", job.out.string()}};
 }

@@ -2,6 +2,7 @@
 
 #include "io/files.h"
 #include "io/json_lines.h"
+#include "track/steady_clock.h"
 
 namespace equipoise::pipeline {
 
@@ -12,10 +13,10 @@ Stages::Stages(std::filesystem::path path, bool resume)
 
 nlohmann::json Stages::run(const std::string& name, const std::function<nlohmann::json()>& body) {
   if (state_["results"].contains(name)) return state_["results"][name];
-  const double begun = track::StageClock::steady_seconds();
+  const double begun = track::steady_seconds();
   nlohmann::json result = body();
   state_["results"][name] = result;
-  state_["times"].push_back({{"name", name}, {"seconds", track::StageClock::steady_seconds() - begun}});
+  state_["times"].push_back({{"name", name}, {"seconds", track::steady_seconds() - begun}});
   io::write_file_atomically(path_, state_.dump(1));
   return result;
 }

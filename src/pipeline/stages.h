@@ -7,7 +7,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "track/stage_clock.h"
 
 namespace equipoise::pipeline {
 

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "track/quantity_text.h"
-#include "track/stage_clock.h"
+#include "track/steady_clock.h"
 
 namespace equipoise::track {
 namespace {
@@ -67,7 +67,7 @@ std::string progress_line(const StageState& state, int width) {
 }
 
 TerminalProgress::TerminalProgress(std::FILE* out)
-    : TerminalProgress(out, isatty(fileno(out)) == 1, StageClock::steady_seconds) {}
+    : TerminalProgress(out, isatty(fileno(out)) == 1, steady_seconds) {}
 
 TerminalProgress::TerminalProgress(std::FILE* out, bool is_terminal, Now now)
     : out_(out), is_terminal_(is_terminal), now_(std::move(now)) {}
