@@ -34,8 +34,8 @@ const std::vector<Command>& commands() {
 /// Network outputs of many megabytes come and go all the time. By default the C library hands each back to the system,
 /// and every page of the next one is then faulted in and zeroed anew, which costs more than small convolutions do.
 void keep_freed_memory() {
-  constexpr int kHalfGigabyte = 1 << 29;
-  mallopt(M_MMAP_THRESHOLD, kHalfGigabyte);
+  constexpr int kLargestThreshold = 1 << 25, kHalfGigabyte = 1 << 29;  // the C library refuses larger thresholds
+  mallopt(M_MMAP_THRESHOLD, kLargestThreshold);
   mallopt(M_TRIM_THRESHOLD, kHalfGigabyte);
 }
 

@@ -14,6 +14,9 @@ find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 find_package(Boost REQUIRED)
+# oneDNN's matrix product; where its headers are missing (a LibTorch of one's own, say) LibTorch's serves.
+find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
+find_library(DNNL_LIBRARY dnnl)
 
 if(EQUIPOISE_BUILD_TESTS)
   find_package(GTest REQUIRED)

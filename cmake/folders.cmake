@@ -3,7 +3,7 @@
 #
 #   equipoise_folder(io DEPENDS core LIBRARIES ZLIB::ZLIB [TEST_DEPENDS samplers])
 #
-# DEPENDS names the folders this one may include (transitive ones are found); LIBRARIES outside ones.
+# DEPENDS names the folders this one may include (transitive ones are found); LIBRARIES outside ones; WITHOUT sources to leave out.
 
 function(equipoise_closure out)
   set(todo ${ARGN})
@@ -47,8 +47,10 @@ function(equipoise_test name)
 endfunction()
 
 function(equipoise_folder folder)
-  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS;WITHOUT" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+  list(TRANSFORM arg_WITHOUT PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  list(REMOVE_ITEM sources ${arg_WITHOUT})
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")

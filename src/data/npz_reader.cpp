@@ -27,15 +27,16 @@ std::optional<std::string> first_present(const io::NpzReader& archive, std::init
   return std::nullopt;
 }
 
-/// [N,H,W,C] or [N,H,W] to [N,C,H,W].
-at::Tensor to_channels_first(at::Tensor images, const std::string& where) {
+/// [N,H,W,C] or [N,H,W] to [N,C,H,W]; vectors [N,D] as they are.
+at::Tensor to_items(at::Tensor images, const std::string& where) {
+  if (images.dim() == 2 && images.scalar_type() == at::kFloat) return images.contiguous();
   if (images.dim() == 3) images = images.unsqueeze(3);
   const bool is_image_batch = images.dim() == 4 && (images.size(3) == 1 || images.size(3) == 3);
   if (images.scalar_type() != at::kByte || !is_image_batch)
     throw DataError({.where = where,
                      .what = "the array is not a batch of images",
                      .got = describe(images),
-                     .expected = "unsigned bytes [images, height, width, 1 or 3]",
+                     .expected = "unsigned bytes [images, height, width, 1 or 3], or float32 vectors [vectors, length]",
                      .hint = ""});
   return images.permute({0, 3, 1, 2}).contiguous();
 }
@@ -61,7 +62,7 @@ ImageSet read_npz_set(const DatasetSpec& spec, const ReadOptions& options) {
                      .expected = "arr_0, samples or images",
                      .hint = ""});
   ImageSet set;
-  set.images = to_channels_first(archive.read(*images), spec.path.string() + "/" + *images);
+  set.images = to_items(archive.read(*images), spec.path.string() + "/" + *images);
   if (const auto labels = first_present(archive, {"arr_1", "labels"}))
     set.labels = to_labels(archive.read(*labels), spec.path.string() + "/" + *labels);
   set.sha256 = fingerprint({spec.path}, spec.path.parent_path());
@@ -71,7 +72,7 @@ ImageSet read_npz_set(const DatasetSpec& spec, const ReadOptions& options) {
 
 const bool registered = DatasetRegistry::instance().add(
     {.name = "npz",
-     .summary = "A NumPy archive: arr_0, samples or images [N,H,W,C] uint8, and arr_1 or labels [N].",
+     .summary = "A NumPy archive: arr_0, samples or images [N,H,W,C] uint8 (or vectors [N,D] float32), and arr_1 or labels [N].",
      .source = "https://github.com/openai/guided-diffusion, evaluations",
      .use_when = "Generated samples from other tools, for auditing."},
     {.recognises = is_npz, .read = read_npz_set});

@@ -399,6 +399,16 @@ TEST(NpzReader, ReadsChannelsLastBatches) {
   EXPECT_EQ(load_images(path).images.sizes(), at::IntArrayRef({2, 1, 2, 2}));
 }
 
+TEST(NpzReader, ReadsVectorsAsSamplesOfToyLawsAreWritten) {
+  const TempFolder folder;
+  const std::string path = (folder / "points.npz").string();
+  const at::Tensor points = at::arange(6, at::kFloat).view({3, 2});
+  io::write_npz(path, {{"arr_0", points}});
+  const ImageSet set = load_images(path);
+  EXPECT_TRUE(set.is_vectors());
+  EXPECT_TRUE(at::equal(set.images, points));
+}
+
 TEST(NpzReader, RefusesOtherArrays) {
   const TempFolder folder;
   const std::string path = (folder / "samples.npz").string();

@@ -26,6 +26,9 @@ std::string read_maybe_gzip(const std::filesystem::path& path, uint64_t max_byte
 /// Throws EnvironmentError (disk full, no permission, no such folder); the old file is then untouched.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// Deletes from `folder` what writers that were killed left of the two above. Only for a folder that no one else writes to.
+void remove_abandoned_files(const std::filesystem::path& folder);
+
 /// A file that appears under its name only once it is complete, for what is too large to build in memory.
 ///
 ///   AtomicFile file(path);

@@ -114,9 +114,8 @@ at::Tensor GroupNorm::forward(const at::Tensor& x) const {
   return group_norm_silu(x, weight_, bias_, {settings_.groups, settings_.eps, /*use_silu=*/false});
 }
 
-at::Tensor GroupNorm::forward_silu(const at::Tensor& x, const at::Tensor& scale,
-                                   const at::Tensor& shift) const {
-  return group_norm_silu(x, weight_, bias_, settings_, scale, shift);
+at::Tensor GroupNorm::forward_silu(const at::Tensor& x, const NormModulation& modulation) const {
+  return group_norm_silu(x, weight_, bias_, settings_, modulation);
 }
 
 at::Tensor positional_embedding(const at::Tensor& x, int64_t num_channels, bool use_endpoint) {

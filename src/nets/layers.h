@@ -86,15 +86,13 @@ class Conv2d : public torch::nn::Module {
   at::Tensor weight_, bias_, resample_filter_;
 };
 
-/// Group norm with `min(32, channels / 4)` groups unless told, optionally followed by scale, shift
-/// and SiLU.
+/// Group norm with `min(32, channels / 4)` groups unless told, optionally modulated and followed by SiLU.
 class GroupNorm : public torch::nn::Module {
  public:
   /// Throws UsageError when the groups do not divide the channels.
   GroupNorm(int64_t channels, double eps, int64_t groups = 0);
   at::Tensor forward(const at::Tensor& x) const;
-  at::Tensor forward_silu(const at::Tensor& x, const at::Tensor& scale = {},
-                          const at::Tensor& shift = {}) const;
+  at::Tensor forward_silu(const at::Tensor& x, const NormModulation& modulation = {}) const;
 
  private:
   GroupNormSettings settings_;

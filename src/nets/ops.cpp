@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/libtorch.h"
 #include "core/random.h"
+#include "nets/kernels/cpu_ops.h"
 
 namespace equipoise::nets {
 namespace {
@@ -52,8 +53,9 @@ void fill_mask_row(RandomStream stream, uint32_t drop_below, float kept, float* 
 
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   int64_t padding) {
-  return at::conv2d(x, weight, optional(bias), /*stride=*/1,
-                    padding < 0 ? weight.size(-1) / 2 : padding);
+  if (padding < 0) padding = weight.size(-1) / 2;
+  if (kernels::handles_convolution(x, weight, padding)) return kernels::convolution(x, weight, bias);
+  return at::conv2d(x, weight, optional(bias), /*stride=*/1, padding);
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
@@ -66,16 +68,23 @@ at::Tensor linear_over_channels(const at::Tensor& x, const at::Tensor& weight,
 }
 
 at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           const GroupNormSettings& settings, const at::Tensor& scale,
-                           const at::Tensor& shift) {
-  at::Tensor result = at::group_norm(x, settings.groups, weight, bias, settings.eps);
-  if (scale.defined()) {
-    std::vector<int64_t> broadcast(x.dim(), 1);
-    broadcast[0] = scale.size(0);
-    broadcast[1] = scale.size(1);
-    result = at::addcmul(shift.reshape(broadcast), result, scale.reshape(broadcast) + 1);
-  }
+                           const GroupNormSettings& settings, const NormModulation& modulation) {
+  if (kernels::handles(x))
+    return kernels::group_norm(x, weight, bias, modulation, settings.groups, settings.eps, settings.use_silu);
+  std::vector<int64_t> broadcast(x.dim(), 1);
+  broadcast[0] = x.size(0);
+  broadcast[1] = x.size(1);
+  const at::Tensor moved = modulation.offset.defined() ? x + modulation.offset.reshape(broadcast) : x;
+  at::Tensor result = at::group_norm(moved, settings.groups, weight, bias, settings.eps);
+  if (modulation.scale.defined())
+    result = at::addcmul(modulation.shift.reshape(broadcast), result, modulation.scale.reshape(broadcast) + 1);
   return settings.use_silu ? at::silu(result) : result;
+}
+
+at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) {
+  if (kernels::handles(a)) return kernels::scaled_sum(a, b, factor);
+  const at::Tensor sum = a + b;
+  return factor == 1 ? sum : sum * factor;
 }
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {

@@ -1,5 +1,6 @@
-// Everything heavy a network computes, behind free functions: networks call these and nothing else,
-// so that faster kernels can replace the bodies without touching a network.
+// Everything heavy a network computes, behind free functions: networks call these and nothing else. On a processor float32 images go
+// through our own operators (kernels/cpu_ops.h), channels-last from the first convolution to the last; elsewhere, and as the twin
+// that tests compare with, the bodies are LibTorch's operators.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +29,18 @@ struct GroupNormSettings {
   double eps = 1e-5;
   bool use_silu = true;
 };
-/// SiLU( GN(x) (1 + scale) + shift ), SiLU(x) = x sigmoid(x); scale and shift [B,C] are given both
-/// or neither, SiLU is optional. x [B,C,…]; weight, bias [C].
+/// What conditions a group norm: [B,C] each or undefined; scale and shift are given both or neither.
+struct NormModulation {
+  at::Tensor offset = {};  ///< added to every pixel before the norm
+  at::Tensor scale = {};
+  at::Tensor shift = {};
+};
+/// SiLU( GN(x + offset) (1 + scale) + shift ), SiLU(x) = x sigmoid(x), optional. x [B,C,…]; weight, bias [C].
 at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           const GroupNormSettings& settings, const at::Tensor& scale = {},
-                           const at::Tensor& shift = {});
+                           const GroupNormSettings& settings, const NormModulation& modulation = {});
+
+/// (a + b) factor: the residual sum.
+at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
 
 /// Single-head attention, softmax over keys in float32 or better: out_q = sum_k softmax_k( q . k /
 /// sqrt(C) ) v_k. query, key, value [N,C,T] (several heads are folded into N); returns [N,C,T].

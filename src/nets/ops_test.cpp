@@ -20,7 +20,7 @@ TEST(GroupNormSilu, FollowsItsFormula) {
                    bias = random({1, 4}, 2)[0];
   const at::Tensor scale = random({2, 4}, 3), shift = random({2, 4}, 4);
   const at::Tensor actual =
-      group_norm_silu(x, weight, bias, {.groups = 2, .eps = 0.1}, scale, shift);
+      group_norm_silu(x, weight, bias, {.groups = 2, .eps = 0.1}, {.scale = scale, .shift = shift});
   const at::Tensor grouped = x.reshape({2, 2, 6});
   const at::Tensor centred = grouped - grouped.mean(2, true);
   const at::Tensor normed =

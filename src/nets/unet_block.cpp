@@ -59,16 +59,15 @@ at::Tensor UNetBlock::forward(const at::Tensor& x, const at::Tensor& emb,
                               const ForwardRandomness* randomness) const {
   at::Tensor hidden = conditioned(conv0_->forward(norm0_->forward_silu(x)), emb);
   hidden = conv1_->forward(dropout(hidden, dropout_, randomness, layer_));
-  const at::Tensor sum = (skip_ ? skip_->forward(x) : x) + hidden;
-  const at::Tensor result = skip_scale_ == 1 ? sum : sum * skip_scale_;
+  const at::Tensor result = scaled_sum(skip_ ? skip_->forward(x) : x, hidden, skip_scale_);
   return num_heads_ > 0 ? attended(result) : result;
 }
 
 at::Tensor UNetBlock::conditioned(const at::Tensor& hidden, const at::Tensor& emb) const {
   const at::Tensor shift = affine_->forward(emb);
-  if (!use_adaptive_scale_) return norm1_->forward_silu(hidden + shift.unsqueeze(2).unsqueeze(3));
+  if (!use_adaptive_scale_) return norm1_->forward_silu(hidden, {.offset = shift});
   const auto scale_and_shift = shift.chunk(2, /*dim=*/1);
-  return norm1_->forward_silu(hidden, scale_and_shift[0], scale_and_shift[1]);
+  return norm1_->forward_silu(hidden, {.scale = scale_and_shift[0], .shift = scale_and_shift[1]});
 }
 
 // The reference interleaves query, key and value within each head: channel = (head, channel of the
@@ -79,8 +78,7 @@ at::Tensor UNetBlock::attended(const at::Tensor& x) const {
                        .reshape({batch * num_heads_, channels / num_heads_, 3, -1})
                        .unbind(/*dim=*/2);
   const at::Tensor mixed = attention(qkv[0], qkv[1], qkv[2]).reshape(x.sizes());
-  const at::Tensor sum = x + proj_->forward(mixed);
-  return skip_scale_ == 1 ? sum : sum * skip_scale_;
+  return scaled_sum(x, proj_->forward(mixed), skip_scale_);
 }
 
 }  // namespace equipoise::nets

@@ -33,6 +33,16 @@ TEST_F(RunFolderTest, RefusesAFolderInUseAndTakesItOnceFree) {
   EXPECT_NO_THROW(RunFolder(base / "run"));
 }
 
+TEST_F(RunFolderTest, ClearsWhatAKilledRunLeftHalfWritten) {
+  { const RunFolder first(base / "run"); }
+  const fs::path half = base / "run" / "models" / ".dsm.safetensors.17-0.tmp", whole = base / "run" / "models" / "dsm.safetensors";
+  std::ofstream(half) << "half";
+  std::ofstream(whole) << "whole";
+  const RunFolder second(base / "run");
+  EXPECT_FALSE(fs::exists(half));
+  EXPECT_TRUE(fs::exists(whole));
+}
+
 TEST_F(RunFolderTest, RefusesAFileInItsPlace) {
   std::ofstream(base / "file") << "text";
   try {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/libtorch.h"
+#include "nets/kernels/simd.h"
 
 namespace equipoise::train {
 namespace {
@@ -14,7 +15,7 @@ struct Constants {
   float beta1, beta2, rate, root_correction, epsilon, weight_decay, decay;
 };
 
-void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient, float* __restrict values,
+EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient, float* __restrict values,
                float* __restrict first, float* __restrict second, float* __restrict average) {
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] + c.weight_decay * values[i];

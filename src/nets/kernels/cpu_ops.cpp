@@ -1,0 +1,166 @@
+#include "nets/kernels/cpu_ops.h"
+
+#include "core/libtorch.h"
+#include "nets/kernels/gemm.h"
+#include "nets/kernels/group_norm.h"
+#include "nets/kernels/rows.h"
+#include "nets/kernels/simd.h"
+#include "nets/kernels/winograd.h"
+
+namespace equipoise::nets::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+
+at::Tensor image_like(at::IntArrayRef sizes) { return at::empty(sizes, at::kFloat, kChannelsLast); }
+
+// How autograd wants a tensor that may be undefined.
+using Optional = c10::optional<at::Tensor>;
+Optional optional(const at::Tensor& tensor) { return tensor.defined() ? Optional(tensor) : c10::nullopt; }
+at::Tensor rows_of(const Optional& tensor) { return tensor.has_value() ? tensor->contiguous() : at::Tensor(); }
+
+const float* data_or_null(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
+float* writable_or_null(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
+
+// --- Convolution. ---------------------------------------------------------------------------------------------------------------
+
+ConvShape conv_shape(const at::Tensor& x, const at::Tensor& weight) {
+  return {x.size(0), x.size(2), x.size(3), x.size(1), weight.size(0)};
+}
+
+/// A 1x1 convolution is one product over all pixels.
+void pointwise_forward(const ConvShape& shape, const float* x, const float* weight, const float* bias, float* y) {
+  const int64_t pixels = shape.batch * shape.height * shape.width, in = shape.in_channels, out = shape.out_channels;
+  if (bias) fill_rows(pixels, out, bias, y);
+  multiply({pixels, out, in, bias ? 1.0f : 0.0f}, {x, in}, {weight, in, true}, y, out);
+}
+
+void pointwise_backward(const ConvShape& shape, const float* x, const float* weight, const float* grad_y,
+                        const ConvGradients& gradients) {
+  const int64_t pixels = shape.batch * shape.height * shape.width, in = shape.in_channels, out = shape.out_channels;
+  if (gradients.x) multiply({pixels, in, out}, {grad_y, out}, {weight, in}, gradients.x, in);
+  if (gradients.weight) multiply({out, in, pixels}, {grad_y, out, true}, {x, in}, gradients.weight, in);
+  if (gradients.bias) sum_rows(pixels, out, grad_y, gradients.bias);
+}
+
+struct Convolution : Function<Convolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const Optional& optional_bias) {
+    const at::Tensor x = input.contiguous(kChannelsLast), filters = weight.contiguous(), bias = rows_of(optional_bias);
+    const ConvShape shape = conv_shape(x, filters);
+    at::Tensor y = image_like({shape.batch, shape.out_channels, shape.height, shape.width});
+    (filters.size(2) == 3 ? winograd_forward : pointwise_forward)(shape, x.data_ptr<float>(), filters.data_ptr<float>(),
+                                                                  data_or_null(bias), y.data_ptr<float>());
+    context->save_for_backward({x, filters});
+    context->saved_data["has_bias"] = bias.defined();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::Tensor grad_y = gradients[0].contiguous(kChannelsLast);
+    at::Tensor grad_x, grad_weight, grad_bias;
+    if (context->needs_input_grad(0)) grad_x = image_like(x.sizes());
+    if (context->needs_input_grad(1)) grad_weight = at::empty(weight.sizes(), weight.options());
+    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
+      grad_bias = at::empty({weight.size(0)}, weight.options());
+    (weight.size(2) == 3 ? winograd_backward : pointwise_backward)(
+        conv_shape(x, weight), x.data_ptr<float>(), weight.data_ptr<float>(), grad_y.data_ptr<float>(),
+        ConvGradients{writable_or_null(grad_x), writable_or_null(grad_weight), writable_or_null(grad_bias)});
+    return {grad_x, grad_weight, grad_bias};
+  }
+};
+
+// --- Group norm. ----------------------------------------------------------------------------------------------------------------
+
+NormShape norm_shape(const at::Tensor& x, int64_t groups, double eps, bool use_silu) {
+  return {x.size(0), x.size(2) * x.size(3), x.size(1), groups, static_cast<float>(eps), use_silu};
+}
+
+struct Norm : Function<Norm> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                            const Optional& optional_offset, const Optional& optional_scale, const Optional& optional_shift,
+                            int64_t groups, double eps, bool use_silu) {
+    const at::Tensor x = input.contiguous(kChannelsLast), offset = rows_of(optional_offset), scale = rows_of(optional_scale),
+                     shift = rows_of(optional_shift);
+    const NormShape shape = norm_shape(x, groups, eps, use_silu);
+    at::Tensor y = image_like(x.sizes()), moments = at::empty({2, shape.batch, groups}, at::kFloat);
+    group_norm_forward(shape, inputs_of(x, weight, bias, offset, scale, shift), y.data_ptr<float>(), moments[0].data_ptr<float>(),
+                       moments[1].data_ptr<float>());
+    context->save_for_backward({x, weight, bias, offset, scale, shift, moments});
+    context->saved_data["eps"] = eps;
+    context->saved_data["use_silu"] = use_silu;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list s = context->get_saved_variables();
+    const at::Tensor &x = s[0], &moments = s[6];
+    const at::Tensor grad_y = gradients[0].contiguous(kChannelsLast);
+    const auto like = [](const at::Tensor& tensor) { return tensor.defined() ? at::empty(tensor.sizes(), at::kFloat) : at::Tensor(); };
+    const at::Tensor grad_x = image_like(x.sizes()), grad_weight = like(s[1]), grad_bias = like(s[2]), grad_offset = like(s[3]),
+                     grad_scale = like(s[4]), grad_shift = like(s[5]);
+    group_norm_backward(
+        norm_shape(x, moments.size(2), context->saved_data["eps"].toDouble(), context->saved_data["use_silu"].toBool()),
+        inputs_of(x, s[1], s[2], s[3], s[4], s[5]), moments[0].data_ptr<float>(), moments[1].data_ptr<float>(),
+        grad_y.data_ptr<float>(),
+        {grad_x.data_ptr<float>(), grad_weight.data_ptr<float>(), grad_bias.data_ptr<float>(), writable_or_null(grad_offset),
+         writable_or_null(grad_scale), writable_or_null(grad_shift)});
+    return {grad_x, grad_weight, grad_bias, grad_offset, grad_scale, grad_shift, {}, {}, {}};
+  }
+
+ private:
+  static NormInputs inputs_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& offset,
+                              const at::Tensor& scale, const at::Tensor& shift) {
+    return {x.data_ptr<float>(), weight.data_ptr<float>(), bias.data_ptr<float>(), data_or_null(offset), data_or_null(scale),
+            data_or_null(shift)};
+  }
+};
+
+// --- Sum. -----------------------------------------------------------------------------------------------------------------------
+
+EQUIPOISE_SIMD void add_scaled(int64_t size, const float* a, const float* b, float factor, float* sum) {
+  for (int64_t i = 0; i < size; ++i) sum[i] = (a[i] + b[i]) * factor;
+}
+
+struct ScaledSum : Function<ScaledSum> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& a, const at::Tensor& b, double factor) {
+    const at::Tensor first = a.contiguous(kChannelsLast), second = b.contiguous(kChannelsLast);
+    at::Tensor sum = image_like(first.sizes());
+    add_scaled(sum.numel(), first.data_ptr<float>(), second.data_ptr<float>(), static_cast<float>(factor), sum.data_ptr<float>());
+    context->saved_data["factor"] = factor;
+    return sum;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::Tensor gradient = gradients[0] * context->saved_data["factor"].toDouble();
+    return {gradient, gradient, {}};
+  }
+};
+
+}  // namespace
+
+bool handles(const at::Tensor& x) {
+  return x.dim() == 4 && x.scalar_type() == at::kFloat && x.device().is_cpu() && x.numel() > 0;
+}
+
+bool handles_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+  const int64_t kernel = weight.size(-1);
+  return handles(x) && weight.size(-2) == kernel && padding == kernel / 2 && (kernel == 1 || kernel == 3);
+}
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return Convolution::apply(x, weight, optional(bias));
+}
+
+at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormModulation& modulation,
+                      int64_t groups, double eps, bool use_silu) {
+  return Norm::apply(x, weight, bias, optional(modulation.offset), optional(modulation.scale), optional(modulation.shift), groups, eps, use_silu);
+}
+
+at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) { return ScaledSum::apply(a, b, factor); }
+
+}  // namespace equipoise::nets::kernels

@@ -1,0 +1,23 @@
+// Products of row-major float32 matrices on the calling thread.
+#pragma once
+
+#include <cstdint>
+
+namespace equipoise::nets::kernels {
+
+/// A row-major matrix as it lies in memory; `transposed` uses its transpose.
+struct MatrixView {
+  const float* data;
+  int64_t stride;  ///< from one row to the next
+  bool transposed = false;
+};
+
+/// C = op(A) op(B) + beta C. C [rows, columns] with row stride `stride`, op(A) [rows, inner], op(B) [inner, columns].
+/// Throws: std::runtime_error when oneDNN refuses (only a bug can make it).
+struct Product {
+  int64_t rows, columns, inner;
+  float beta = 0;
+};
+void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride);
+
+}  // namespace equipoise::nets::kernels

@@ -1,0 +1,21 @@
+#include <ATen/ATen.h>
+
+#include "nets/kernels/gemm.h"
+
+namespace equipoise::nets::kernels {
+namespace {
+
+at::Tensor matrix(const MatrixView& view, int64_t rows, int64_t columns) {
+  const at::IntArrayRef sizes = {rows, columns};
+  auto* data = const_cast<float*>(view.data);  // from_blob has no read-only form; the tensor is only read
+  return view.transposed ? at::from_blob(data, sizes, {1, view.stride}) : at::from_blob(data, sizes, {view.stride, 1});
+}
+
+}  // namespace
+
+void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride) {
+  at::Tensor result = at::from_blob(c, {product.rows, product.columns}, {stride, 1});
+  at::addmm_out(result, result, matrix(a, product.rows, product.inner), matrix(b, product.inner, product.columns), product.beta, 1);
+}
+
+}  // namespace equipoise::nets::kernels

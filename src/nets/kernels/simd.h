@@ -1,0 +1,81 @@
+// Eight floats at a time, for the loops over channels. Functions marked EQUIPOISE_SIMD are compiled for several instruction sets
+// and the best one the processor has is picked when the program starts; what they inline follows them.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define EQUIPOISE_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define EQUIPOISE_SIMD
+#endif
+#define EQUIPOISE_INLINE inline __attribute__((always_inline))
+#define EQUIPOISE_LAMBDA_INLINE __attribute__((always_inline))
+
+#ifdef __GNUC__
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a call: everything that takes one is inlined
+#endif
+
+namespace equipoise::nets::kernels {
+
+inline constexpr int64_t kLanes = 8;
+using Vec = float __attribute__((vector_size(32)));
+using IntVec = int32_t __attribute__((vector_size(32)));
+template <class V>
+struct Lanes;
+template <>
+struct Lanes<float> {
+  using Int = int32_t;
+};
+template <>
+struct Lanes<Vec> {
+  using Int = IntVec;
+};
+
+/// Unaligned load and store of one lane (V = float) or kLanes of them (V = Vec).
+template <class V>
+EQUIPOISE_INLINE V load(const float* from) {
+  V value;
+  std::memcpy(&value, from, sizeof(V));
+  return value;
+}
+template <class V>
+EQUIPOISE_INLINE void store(float* to, V value) {
+  std::memcpy(to, &value, sizeof(V));
+}
+
+/// body(V{}, c) for c = 0, 8, 16, … with V = Vec, then for what is left over with V = float.
+template <class Body>
+EQUIPOISE_INLINE void over_channels(int64_t channels, Body body) {
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) body(Vec{}, c);
+  for (; c < channels; ++c) body(float{}, c);
+}
+
+/// e^x within 2e-7 relative for |x| <= 87, held at the ends beyond. x = n ln 2 + r, e^r by a polynomial of degree 6.
+template <class V>
+EQUIPOISE_INLINE V exponential(V x) {
+  using Int = typename Lanes<V>::Int;
+  constexpr float kLimit = 87.0f, kRounding = 0x1.8p23f;  // adding kRounding leaves the nearest integer in the low bits
+  x = x < -kLimit ? V{} - kLimit : x;
+  x = x > kLimit ? V{} + kLimit : x;
+  const V shifted = x * 1.44269504f + kRounding;
+  const V n = shifted - kRounding;
+  const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  V p = r * 1.3888889e-3f + 8.3333333e-3f;
+  p = p * r + 4.1666668e-2f;
+  p = p * r + 1.6666667e-1f;
+  p = p * r + 0.5f;
+  p = p * (r * r) + r + 1.0f;
+  const Int exponent = (std::bit_cast<Int>(shifted) + (127 - std::bit_cast<int32_t>(kRounding))) << 23;
+  return p * std::bit_cast<V>(exponent);
+}
+
+template <class V>
+EQUIPOISE_INLINE V sigmoid(V x) {
+  return 1.0f / (1.0f + exponential<V>(-x));
+}
+
+}  // namespace equipoise::nets::kernels
