@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "nets/default_network.h"
 #include "nets/state.h"
 
 namespace equipoise::nets {
@@ -282,6 +283,14 @@ TEST(PatchUNet, RefusesPatchesThatDoNotTile) {
 
 TEST(Mlp, RefusesImages) {
   EXPECT_THROW(make_denoiser_network({{"type", "MLP"}}, {28, 1, 0}, 0), UsageError);
+}
+
+TEST(DefaultNetwork, CanBeBuiltForEveryShape) {
+  for (const int64_t resolution : {0, 1, 7, 8, 16, 28, 30, 32, 48, 64, 66, 128}) {
+    const Case c{default_denoiser_network({resolution, 3, 0}), {resolution, 3, 0}};
+    const at::Tensor x = inputs(c, 1);
+    EXPECT_EQ(make(c)->forward(x, at::zeros({1}), {}).sizes(), x.sizes()) << resolution;
+  }
 }
 
 }  // namespace

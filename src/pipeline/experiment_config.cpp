@@ -77,7 +77,7 @@ nlohmann::ordered_json ExperimentConfig::to_json() const {
 ExperimentConfig resolve_config(ConfigTree& tree) {
   ExperimentConfig config;
   tree.read("", config);
-  config.network = typed_table(tree, "model.network", {{"type", "PatchUNet"}});
+  config.network = typed_table(tree, "model.network", {{"type", kDefaultNetwork}});
   config.ratio_network = typed_table(tree, "ratio.network", {{"type", "CNN"}});
   config.classifier_network = typed_table(tree, "classifier.network", {{"type", "CNN"}});
   config.sampler = typed_table(tree, "sampler", {{"type", "heun"}});

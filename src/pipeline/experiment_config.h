@@ -16,6 +16,9 @@
 
 namespace equipoise::pipeline {
 
+/// Stands for the network that suits the data's shape (nets/default_network.h).
+inline constexpr const char* kDefaultNetwork = "default";
+
 /// The denoiser. [model.network] holds the network's type and options.
 struct ModelSection {
   std::string preconditioning = "edm";

@@ -10,6 +10,7 @@
 #include "io/hash.h"
 #include "metrics/features.h"
 #include "metrics/shares.h"
+#include "nets/default_network.h"
 #include "pipeline/stages.h"
 #include "reweight/discriminator_ratio.h"
 #include "reweight/ratio_diagnostics.h"
@@ -202,6 +203,7 @@ Json train_method(const TrainingContext& context, const MethodConfig& method) {
   const auto& plugin = objectives::ObjectiveRegistry::instance().find(method.objective).make;
   diffusion::ModelConfig model{.preconditioning = config.model.preconditioning, .sigma_data = config.model.sigma_data,
                                .shape = context.data.shape, .network = config.network};
+  if (model.network.at("type") == kDefaultNetwork) model.network = nets::default_denoiser_network(model.shape);
   if (config.model.conditional) model.shape.label_dim = context.data.num_groups();
   model.extra = {{"class_names", context.data.split.groups}, {"data_sha256", set.sha256}, {"objective", method.objective},
                  {"options", method.options}};

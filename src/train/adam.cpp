@@ -1,9 +1,11 @@
 #include "train/adam.h"
 
 #include <cmath>
+#include <numeric>
+#include <vector>
 
-#include "core/error.h"
 #include "core/libtorch.h"
+#include "core/parallel.h"
 #include "nets/kernels/simd.h"
 
 namespace equipoise::train {
@@ -16,7 +18,7 @@ struct Constants {
 };
 
 EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient, float* __restrict values,
-               float* __restrict first, float* __restrict second, float* __restrict average) {
+                              float* __restrict first, float* __restrict second, float* __restrict average) {
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] + c.weight_decay * values[i];
     first[i] = c.beta1 * first[i] + (1 - c.beta1) * g;
@@ -26,18 +28,36 @@ EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __r
   }
 }
 
+// x - x is 0 for finite x only.
+EQUIPOISE_SIMD int64_t count_not_finite(int64_t size, const float* values) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < size; ++i) count += values[i] - values[i] != 0.0f;
+  return count;
+}
+
+void mend(const at::Tensor& gradient) {
+  gradient.nan_to_num_(0.0, kReplacementOfInfinity, -kReplacementOfInfinity);
+}
+
+/// Elements begin … end - 1 of the flat vectors; returns how many gradients were mended.
+int64_t cpu_part(const Constants& constants, int64_t begin, int64_t end, const at::Tensor& gradient, const at::Tensor& values,
+                 AdamState& state) {
+  const int64_t num_bad = count_not_finite(end - begin, gradient.data_ptr<float>() + begin);
+  if (num_bad > 0) mend(gradient.slice(0, begin, end));
+  adam_pass(constants, end - begin, gradient.data_ptr<float>() + begin, values.data_ptr<float>() + begin,
+            state.first_moment.data_ptr<float>() + begin, state.second_moment.data_ptr<float>() + begin,
+            state.average.data_ptr<float>() + begin);
+  return num_bad;
+}
+
 }  // namespace
 
 AdamState::AdamState(const at::Tensor& values)
     : first_moment(at::zeros_like(values)), second_moment(at::zeros_like(values)), average(values.clone()) {}
 
 int64_t adam_step(const AdamConfig& config, double rate, double average_decay, const at::Tensor& gradient,
-                  const at::Tensor& values, AdamState& state) {
+                  const at::Tensor& values, AdamState& state, int64_t num_workers) {
   torch::NoGradGuard no_grad;
-  const int64_t num_bad = gradient.numel() - at::isfinite(gradient).sum().item<int64_t>();
-  const at::Tensor clean =
-      num_bad == 0 ? gradient
-                   : at::nan_to_num(gradient, 0.0, kReplacementOfInfinity, -kReplacementOfInfinity);
   ++state.num_steps;
   const double correction1 = 1 - std::pow(config.beta1, state.num_steps);
   const double correction2 = 1 - std::pow(config.beta2, state.num_steps);
@@ -49,12 +69,17 @@ int64_t adam_step(const AdamConfig& config, double rate, double average_decay, c
                             .weight_decay = static_cast<float>(config.weight_decay),
                             .decay = static_cast<float>(average_decay)};
   if (values.device().is_cpu()) {
-    adam_pass(constants, values.numel(), clean.data_ptr<float>(), values.data_ptr<float>(),
-              state.first_moment.data_ptr<float>(), state.second_moment.data_ptr<float>(),
-              state.average.data_ptr<float>());
-    return num_bad;
+    std::vector<int64_t> num_bad(static_cast<size_t>(num_workers));
+    run_workers(num_workers, [&](int64_t worker) {
+      const int64_t size = values.numel();
+      num_bad[static_cast<size_t>(worker)] =
+          cpu_part(constants, size * worker / num_workers, size * (worker + 1) / num_workers, gradient, values, state);
+    });
+    return std::accumulate(num_bad.begin(), num_bad.end(), int64_t{0});
   }
-  const at::Tensor g = clean + constants.weight_decay * values;
+  const int64_t num_bad = gradient.numel() - at::isfinite(gradient).sum().item<int64_t>();
+  if (num_bad > 0) mend(gradient);
+  const at::Tensor g = gradient + constants.weight_decay * values;
   state.first_moment.mul_(constants.beta1).add_(g, 1 - constants.beta1);
   state.second_moment.mul_(constants.beta2).addcmul_(g, g, 1 - constants.beta2);
   values.addcdiv_(state.first_moment, state.second_moment.sqrt() * constants.root_correction + constants.epsilon,

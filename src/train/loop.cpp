@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -41,13 +42,15 @@ class BatchGradient {
         add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset));
       }
     });
-    double loss = lane_losses_[0];
-    for (size_t lane = 1; lane < lanes_.size(); ++lane) {
-      lanes_[0].add_(lanes_[lane]);
-      loss += lane_losses_[lane];
-    }
-    lanes_[0].div_(static_cast<double>(batch_size));
-    return loss;
+    run_workers(config_.lanes, [&](int64_t worker) {
+      const auto part = [&](const at::Tensor& flat) {
+        return flat.slice(0, flat.numel() * worker / config_.lanes, flat.numel() * (worker + 1) / config_.lanes);
+      };
+      const at::Tensor sum = part(lanes_[0]);
+      for (size_t lane = 1; lane < lanes_.size(); ++lane) sum.add_(part(lanes_[lane]));
+      sum.div_(static_cast<double>(batch_size));
+    });
+    return std::accumulate(lane_losses_.begin(), lane_losses_.end(), 0.0);
   }
   const at::Tensor& gradient() const { return lanes_[0]; }
 
@@ -128,7 +131,7 @@ class Loop {
     const double decay = diffusion::ema_decay(config_.ema, last_step_, counters_.images);
     counters_.images += last_step_;
     const int64_t num_bad = adam_step({.weight_decay = config_.weight_decay}, rate(), decay, gradient_.gradient(),
-                                      parameters_.values(), adam_);
+                                      parameters_.values(), adam_, config_.lanes);
     const bool is_bad = num_bad > 0 || !is_finite;
     counters_.bad_steps += is_bad;
     counters_.bad_in_a_row = is_bad ? counters_.bad_in_a_row + 1 : 0;

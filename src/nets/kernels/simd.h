@@ -46,6 +46,25 @@ EQUIPOISE_INLINE void store(float* to, V value) {
   std::memcpy(to, &value, sizeof(V));
 }
 
+/// The same for numbers that lie `Stride` apart.
+template <class V, int Stride>
+EQUIPOISE_INLINE V load_every(const float* from) {
+  if constexpr (sizeof(V) == sizeof(float)) {
+    return *from;
+  } else {
+    return V{from[0],          from[Stride],     from[2 * Stride], from[3 * Stride],
+             from[4 * Stride], from[5 * Stride], from[6 * Stride], from[7 * Stride]};
+  }
+}
+template <int Stride, class V>
+EQUIPOISE_INLINE void store_every(float* to, V value) {
+  if constexpr (sizeof(V) == sizeof(float)) {
+    *to = value;
+  } else {
+    for (int lane = 0; lane < kLanes; ++lane) to[lane * Stride] = value[lane];
+  }
+}
+
 /// body(V{}, c) for c = 0, 8, 16, … with V = Vec, then for what is left over with V = float.
 template <class Body>
 EQUIPOISE_INLINE void over_channels(int64_t channels, Body body) {

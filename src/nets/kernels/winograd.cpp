@@ -11,7 +11,8 @@ namespace equipoise::nets::kernels {
 namespace {
 
 constexpr int64_t kOut = 4, kPatch = 6, kPoints = kPatch * kPatch, kTaps = 3;
-constexpr int64_t kBlockFloats = 96 * 1024;  // of transformed input and output together: stays in a core's second-level cache
+constexpr int64_t kPadding = 16;  // floats between two of 36 matrices: keeps them from falling on the same cache sets
+constexpr int64_t kBlockFloats = 512 * 1024;  // of transformed input and output together; measured, larger is no faster
 
 // --- The three transforms and their adjoints in one dimension. ------------------------------------------------------------------
 
@@ -146,8 +147,8 @@ struct TilePixels {
 /// Tiles begin … begin + count - 1, worked on together. Their transformed values are 36 matrices [count, channels].
 struct Block {
   int64_t begin, count;
-  /// From one matrix to the next. The extra cache line keeps the 36 from falling on the same cache set.
-  int64_t plane(int64_t channels) const { return count * channels + 16; }
+  /// From one matrix to the next.
+  int64_t plane(int64_t channels) const { return count * channels + kPadding; }
 };
 
 /// Addresses of a patch's pixels; those outside the image are `outside`.
@@ -222,19 +223,17 @@ EQUIPOISE_SIMD void add_input_gradient(const Tiling& tiling, Block block, int64_
   }
 }
 
-// --- Weights: U [36][Cout][Cin], so that eight input channels of one output channel lie side by side. ----------------------------
+// --- Weights: U, 36 matrices [Cout, Cin], so that eight input channels of one output channel lie side by side. -------------------
+
+int64_t weight_plane(int64_t in_channels, int64_t out_channels) { return in_channels * out_channels + kPadding; }
 
 EQUIPOISE_SIMD void transform_weights(int64_t in_channels, int64_t out_channels, const float* weight, float* u) {
-  const int64_t plane = in_channels * out_channels;
+  const int64_t plane = weight_plane(in_channels, out_channels);
   for (int64_t out = 0; out < out_channels; ++out) {
     over_channels(in_channels, [&]<class V>(V, int64_t in) EQUIPOISE_LAMBDA_INLINE {
       const float* filters = weight + (out * in_channels + in) * kTaps * kTaps;
-      constexpr int64_t kCount = sizeof(V) / sizeof(float);
-      float taps[kTaps * kTaps][kCount];
-      for (int64_t lane = 0; lane < kCount; ++lane)
-        for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) taps[tap][lane] = filters[lane * kTaps * kTaps + tap];
       transform<WeightTransform, V>(
-          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load<V>(taps[row * kTaps + column]); },
+          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load_every<V, kTaps * kTaps>(filters + row * kTaps + column); },
           [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE {
             store(u + (row * kPatch + column) * plane + out * in_channels + in, value);
           });
@@ -243,17 +242,15 @@ EQUIPOISE_SIMD void transform_weights(int64_t in_channels, int64_t out_channels,
 }
 
 EQUIPOISE_SIMD void transform_weight_gradient(int64_t in_channels, int64_t out_channels, const float* grad_u, float* grad_weight) {
-  const int64_t plane = in_channels * out_channels;
+  const int64_t plane = weight_plane(in_channels, out_channels);
   for (int64_t out = 0; out < out_channels; ++out) {
     over_channels(in_channels, [&]<class V>(V, int64_t in) EQUIPOISE_LAMBDA_INLINE {
       float* filters = grad_weight + (out * in_channels + in) * kTaps * kTaps;
-      constexpr int64_t kCount = sizeof(V) / sizeof(float);
-      float taps[kTaps * kTaps][kCount];
       transform<WeightAdjoint, V>(
           [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load<V>(grad_u + (row * kPatch + column) * plane + out * in_channels + in); },
-          [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE { store(taps[row * kTaps + column], value); });
-      for (int64_t lane = 0; lane < kCount; ++lane)
-        for (int64_t tap = 0; tap < kTaps * kTaps; ++tap) filters[lane * kTaps * kTaps + tap] = taps[tap][lane];
+          [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE {
+            store_every<kTaps * kTaps>(filters + row * kTaps + column, value);
+          });
     });
   }
 }
@@ -296,20 +293,20 @@ class Pass {
   /// inputs [36][tiles, in] times U^T -> outputs.
   void filter(Block block, const float* u) const {
     for (int64_t point = 0; point < kPoints; ++point)
-      multiply({block.count, out, in}, {inputs + point * block.plane(in), in}, {u + point * in * out, in, true},
+      multiply({block.count, out, in}, {inputs + point * block.plane(in), in}, {u + point * weight_plane(in, out), in, true},
                outputs + point * block.plane(out), out);
   }
   /// outputs times U -> inputs.
   void filter_back(Block block, const float* u) const {
     for (int64_t point = 0; point < kPoints; ++point)
-      multiply({block.count, in, out}, {outputs + point * block.plane(out), out}, {u + point * in * out, in},
+      multiply({block.count, in, out}, {outputs + point * block.plane(out), out}, {u + point * weight_plane(in, out), in},
                inputs + point * block.plane(in), in);
   }
   /// grad_u (+)= outputs^T inputs.
   void correlate(Block block, float* grad_u) const {
     for (int64_t point = 0; point < kPoints; ++point)
       multiply({out, in, block.count, block.begin == 0 ? 0.0f : 1.0f}, {outputs + point * block.plane(out), out, true},
-               {inputs + point * block.plane(in), in}, grad_u + point * in * out, in);
+               {inputs + point * block.plane(in), in}, grad_u + point * weight_plane(in, out), in);
   }
 
   const int64_t in, out;
@@ -331,7 +328,7 @@ class Pass {
 
 void winograd_forward(const ConvShape& shape, const float* x, const float* weight, const float* bias, float* y) {
   const Pass pass(shape);
-  float* u = Scratch::sized(pass.scratch.weights, kPoints * pass.in * pass.out);
+  float* u = Scratch::sized(pass.scratch.weights, kPoints * weight_plane(pass.in, pass.out));
   transform_weights(pass.in, pass.out, weight, u);
   pass.over_blocks([&](Block block) {
     transform_input(pass.tiling, block, pass.in, x, pass.zeros, pass.inputs);
@@ -344,8 +341,8 @@ void winograd_backward(const ConvShape& shape, const float* x, const float* weig
                        const ConvGradients& gradients) {
   const Pass pass(shape);
   const int64_t pixels = shape.batch * shape.height * shape.width;
-  float* u = Scratch::sized(pass.scratch.weights, kPoints * pass.in * pass.out);
-  float* grad_u = Scratch::sized(pass.scratch.weight_gradient, kPoints * pass.in * pass.out);
+  float* u = Scratch::sized(pass.scratch.weights, kPoints * weight_plane(pass.in, pass.out));
+  float* grad_u = Scratch::sized(pass.scratch.weight_gradient, kPoints * weight_plane(pass.in, pass.out));
   if (gradients.bias) sum_rows(pixels, pass.out, grad_y, gradients.bias);
   if (gradients.x) {
     transform_weights(pass.in, pass.out, weight, u);

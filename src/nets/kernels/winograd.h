@@ -6,7 +6,7 @@
 // transforms. Source: Lavin and Gray 2016 (arXiv:1509.09308). Error: about 1e-6 relative, that of float32 arithmetic.
 //
 // Layout: images NHWC (channels innermost), weights [Cout,Cin,3,3] as in the state dict. All on the calling thread; scratch memory
-// is kept a thread and grows to the largest block met (about half a megabyte plus the transformed weights).
+// is kept a thread and grows to the largest block met (about two megabytes plus the transformed weights).
 #pragma once
 
 #include <cstdint>
