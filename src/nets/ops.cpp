@@ -95,6 +95,13 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   return at::bmm(value, weights.transpose(1, 2));
 }
 
+at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) {
+  if (kernels::handles(qkv)) return kernels::self_attention(qkv, num_heads);
+  const int64_t channels = qkv.size(1) / 3;
+  const auto parts = qkv.reshape({qkv.size(0) * num_heads, channels / num_heads, 3, -1}).unbind(/*dim=*/2);
+  return attention(parts[0], parts[1], parts[2]).reshape({qkv.size(0), channels, qkv.size(2), qkv.size(3)});
+}
+
 at::Tensor resample_kernel(const std::vector<double>& taps) {
   const bool is_symmetric = std::equal(taps.begin(), taps.end(), taps.rbegin());
   if (taps.empty() || taps.size() % 2 != 0 || !is_symmetric)

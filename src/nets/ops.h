@@ -46,6 +46,10 @@ at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
 /// sqrt(C) ) v_k. query, key, value [N,C,T] (several heads are folded into N); returns [N,C,T].
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
 
+/// Attention of an image's positions to each other. qkv [B,3C,H,W], channel = (head, channel of the head, q | k | v) as in the EDM
+/// release; returns [B,C,H,W]. `num_heads` divides C.
+at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);
+
 /// The taps of a separable FIR filter: outer(taps, taps) / sum(taps)^2, [1,1,k,k].
 /// Throws UsageError unless the taps are symmetric and even in number.
 at::Tensor resample_kernel(const std::vector<double>& taps);

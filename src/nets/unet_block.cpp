@@ -70,14 +70,8 @@ at::Tensor UNetBlock::conditioned(const at::Tensor& hidden, const at::Tensor& em
   return norm1_->forward_silu(hidden, {.scale = scale_and_shift[0], .shift = scale_and_shift[1]});
 }
 
-// The reference interleaves query, key and value within each head: channel = (head, channel of the
-// head, q | k | v).
 at::Tensor UNetBlock::attended(const at::Tensor& x) const {
-  const int64_t batch = x.size(0), channels = x.size(1);
-  const auto qkv = qkv_->forward(norm2_->forward(x))
-                       .reshape({batch * num_heads_, channels / num_heads_, 3, -1})
-                       .unbind(/*dim=*/2);
-  const at::Tensor mixed = attention(qkv[0], qkv[1], qkv[2]).reshape(x.sizes());
+  const at::Tensor mixed = self_attention(qkv_->forward(norm2_->forward(x)), num_heads_);
   return scaled_sum(x, proj_->forward(mixed), skip_scale_);
 }
 

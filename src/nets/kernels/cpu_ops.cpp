@@ -1,6 +1,7 @@
 #include "nets/kernels/cpu_ops.h"
 
 #include "core/libtorch.h"
+#include "nets/kernels/attention.h"
 #include "nets/kernels/gemm.h"
 #include "nets/kernels/group_norm.h"
 #include "nets/kernels/rows.h"
@@ -121,6 +122,32 @@ struct Norm : Function<Norm> {
   }
 };
 
+// --- Attention. -----------------------------------------------------------------------------------------------------------------
+
+AttentionShape attention_shape(const at::Tensor& qkv, int64_t num_heads) {
+  return {qkv.size(0), qkv.size(2) * qkv.size(3), num_heads, qkv.size(1) / (3 * num_heads)};
+}
+
+struct SelfAttention : Function<SelfAttention> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, int64_t num_heads) {
+    const at::Tensor qkv = input.contiguous(kChannelsLast);
+    const AttentionShape shape = attention_shape(qkv, num_heads);
+    at::Tensor out = image_like({qkv.size(0), qkv.size(1) / 3, qkv.size(2), qkv.size(3)});
+    at::Tensor weights = at::empty({shape.batch, num_heads, shape.tokens, shape.tokens}, at::kFloat);
+    attention_forward(shape, qkv.data_ptr<float>(), out.data_ptr<float>(), weights.data_ptr<float>());
+    context->save_for_backward({qkv, weights});
+    return out;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &qkv = saved[0], &weights = saved[1];
+    const at::Tensor grad_out = gradients[0].contiguous(kChannelsLast), grad_qkv = image_like(qkv.sizes());
+    attention_backward(attention_shape(qkv, weights.size(1)), qkv.data_ptr<float>(), weights.data_ptr<float>(),
+                       grad_out.data_ptr<float>(), grad_qkv.data_ptr<float>());
+    return {grad_qkv, {}};
+  }
+};
+
 // --- Sum. -----------------------------------------------------------------------------------------------------------------------
 
 EQUIPOISE_SIMD void add_scaled(int64_t size, const float* a, const float* b, float factor, float* sum) {
@@ -160,6 +187,8 @@ at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
                       int64_t groups, double eps, bool use_silu) {
   return Norm::apply(x, weight, bias, optional(modulation.offset), optional(modulation.scale), optional(modulation.shift), groups, eps, use_silu);
 }
+
+at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) { return SelfAttention::apply(qkv, num_heads); }
 
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) { return ScaledSum::apply(a, b, factor); }
 

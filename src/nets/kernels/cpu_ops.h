@@ -23,6 +23,9 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormModulation& modulation,
                       int64_t groups, double eps, bool use_silu);
 
+/// kernels/attention.h on tensors. qkv [B,3C,H,W] -> [B,C,H,W].
+at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);
+
 /// (a + b) factor in one pass.
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
 

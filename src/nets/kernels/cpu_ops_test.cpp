@@ -121,6 +121,21 @@ TEST(GroupNorm, SiluStaysFiniteAtItsEnds) {
   EXPECT_TRUE(at::isfinite(torch::autograd::grad({y.sum()}, {x})[0]).all().item<bool>());
 }
 
+RC_GTEST_PROP(SelfAttention, AgreesWithLibTorchInFloat64, ()) {
+  const int64_t batch = drawn(1, 3), heads = drawn(1, 3), size = drawn(1, 20), height = drawn(1, 7), width = drawn(1, 7);
+  const Tensors inputs{random({batch, 3 * heads * size, height, width}, 0) * 2};
+  RC_ASSERT(worst_error([&](const Tensors& t) { return self_attention(t[0], heads); },
+                        [&](const Tensors& t) { return nets::self_attention(t[0], heads); },  // float64: the twin
+                        inputs) < kFloatError);
+}
+
+TEST(SelfAttention, StaysFiniteWhenOnePositionTakesAll) {
+  const at::Tensor qkv = (random({1, 12, 3, 3}, 0) * 1e4).requires_grad_(true);
+  const at::Tensor out = self_attention(qkv, 2);
+  EXPECT_TRUE(at::isfinite(out).all().item<bool>());
+  EXPECT_TRUE(at::isfinite(torch::autograd::grad({out.sum()}, {qkv})[0]).all().item<bool>());
+}
+
 TEST(ScaledSum, AgreesWithLibTorch) {
   const Tensors inputs{random({2, 5, 3, 4}, 0), random({2, 5, 3, 4}, 1)};
   EXPECT_LT(worst_error([](const Tensors& t) { return scaled_sum(t[0], t[1], 0.7); },
