@@ -58,7 +58,7 @@ TEST(Findings, NameTheGroupThatFollowsTheBiasWithItsNumbers) {
   const auto found = about(two_methods(), "DSM(obs)", "still follows the bias");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].severity, Severity::kHigh);
-  EXPECT_NE(found[0].text.find("bag 20.0 % (17.0 to 23.0) against a target of 50.0 %"),
+  EXPECT_NE(found[0].text.find("\"bag\" at 20.0 % (17.0 to 23.0), wanted 50.0 %"),
             std::string::npos)
       << found[0].text;
   EXPECT_FALSE(found[0].limits.empty());

@@ -78,11 +78,11 @@ std::string name_groups(std::vector<JudgedShare> groups) {
   });
   std::string text;
   for (size_t i = 0; i < std::min(groups.size(), kGroupsNamed); ++i) {
-    text += fmt::format("{}{} {} against a target of {}", i == 0 ? "" : ", ", groups[i].group,
+    text += fmt::format("{}\"{}\" at {}, wanted {}", i == 0 ? "" : "; ", groups[i].group,
                         in_percent(groups[i].share), percent(groups[i].target));
   }
   if (groups.size() > kGroupsNamed)
-    text += fmt::format(", and {} more", groups.size() - kGroupsNamed);
+    text += fmt::format("; and {} more", groups.size() - kGroupsNamed);
   return text;
 }
 
