@@ -24,8 +24,7 @@ using Optional = c10::optional<at::Tensor>;
 Optional optional(const at::Tensor& tensor) { return tensor.defined() ? Optional(tensor) : c10::nullopt; }
 at::Tensor rows_of(const Optional& tensor) { return tensor.has_value() ? tensor->contiguous() : at::Tensor(); }
 
-const float* data_or_null(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
-float* writable_or_null(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
+float* data_or_null(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
 
 // --- Convolution. ---------------------------------------------------------------------------------------------------------------
 
@@ -71,7 +70,7 @@ struct Convolution : Function<Convolution> {
       grad_bias = at::empty({weight.size(0)}, weight.options());
     (weight.size(2) == 3 ? winograd_backward : pointwise_backward)(
         conv_shape(x, weight), x.data_ptr<float>(), weight.data_ptr<float>(), grad_y.data_ptr<float>(),
-        ConvGradients{writable_or_null(grad_x), writable_or_null(grad_weight), writable_or_null(grad_bias)});
+        ConvGradients{data_or_null(grad_x), data_or_null(grad_weight), data_or_null(grad_bias)});
     return {grad_x, grad_weight, grad_bias};
   }
 };
@@ -109,8 +108,8 @@ struct Norm : Function<Norm> {
         norm_shape(x, moments.size(2), context->saved_data["eps"].toDouble(), context->saved_data["use_silu"].toBool()),
         inputs_of(x, s[1], s[2], s[3], s[4], s[5]), moments[0].data_ptr<float>(), moments[1].data_ptr<float>(),
         grad_y.data_ptr<float>(),
-        {grad_x.data_ptr<float>(), grad_weight.data_ptr<float>(), grad_bias.data_ptr<float>(), writable_or_null(grad_offset),
-         writable_or_null(grad_scale), writable_or_null(grad_shift)});
+        {grad_x.data_ptr<float>(), grad_weight.data_ptr<float>(), grad_bias.data_ptr<float>(), data_or_null(grad_offset),
+         data_or_null(grad_scale), data_or_null(grad_shift)});
     return {grad_x, grad_weight, grad_bias, grad_offset, grad_scale, grad_shift, {}, {}, {}};
   }
 
