@@ -75,10 +75,10 @@ TEST(Convolution, ComputesOnlyTheGradientsAskedFor) {
   EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast));
 }
 
-TEST(Convolution, OfOneImageIsTheSameInAnyBatch) {
+TEST(Convolution, OfOneImageAgreesWithinRoundingInAnyBatch) {
   const at::Tensor x = random({5, 16, 8, 8}, 0), weight = random({16, 16, 3, 3}, 1);
   const at::Tensor whole = convolution(x, weight, {});
-  EXPECT_TRUE(at::allclose(convolution(x.slice(0, 2, 3), weight, {})[0], whole[2], 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(convolution(x.slice(0, 2, 3), weight, {})[0], whole[2], 1e-4, 1e-4));
 }
 
 RC_GTEST_PROP(GroupNorm, AgreesWithLibTorchInFloat64, ()) {

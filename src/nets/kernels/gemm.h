@@ -12,12 +12,13 @@ struct MatrixView {
   bool transposed = false;
 };
 
-/// C = op(A) op(B) + beta C. C [rows, columns] with row stride `stride`, op(A) [rows, inner], op(B) [inner, columns].
-/// Throws: std::runtime_error when oneDNN refuses (only a bug can make it).
+/// Sizes of op(A) op(B) [rows, columns], summed over `inner`; beta is the share of C that is kept.
 struct Product {
   int64_t rows, columns, inner;
   float beta = 0;
 };
+
+/// C = op(A) op(B) + beta C. C [rows, columns] with row stride `stride`, op(A) [rows, inner], op(B) [inner, columns].
 void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride);
 
 }  // namespace equipoise::nets::kernels

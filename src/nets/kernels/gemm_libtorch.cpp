@@ -6,9 +6,9 @@ namespace equipoise::nets::kernels {
 namespace {
 
 at::Tensor matrix(const MatrixView& view, int64_t rows, int64_t columns) {
-  const at::IntArrayRef sizes = {rows, columns};
   auto* data = const_cast<float*>(view.data);  // from_blob has no read-only form; the tensor is only read
-  return view.transposed ? at::from_blob(data, sizes, {1, view.stride}) : at::from_blob(data, sizes, {view.stride, 1});
+  return view.transposed ? at::from_blob(data, {rows, columns}, {1, view.stride})
+                         : at::from_blob(data, {rows, columns}, {view.stride, 1});
 }
 
 }  // namespace
