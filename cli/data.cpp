@@ -1,4 +1,5 @@
-// equipoise data check | split | convert: what is in an image set, how it is divided, and another form of it.
+// equipoise data check | split | convert: what is in an image set, how it is divided, and another
+// form of it.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -22,7 +23,9 @@ namespace {
 constexpr int kProblemsFound = 3;  // the exit code of a DataError
 
 void add_dataset(CLI::App& command, std::string& spec) {
-  command.add_option("dataset", spec, "PATH, or READER:PATH where guessing fails (equipoise list datasets)")
+  command
+      .add_option("dataset", spec,
+                  "PATH, or READER:PATH where guessing fails (equipoise list datasets)")
       ->required()
       ->type_name("DATASET");
 }
@@ -47,12 +50,13 @@ std::string split_table(const data::ImageSet& set, const data::Split& split) {
   const data::Grouping groups = data::group_images(set, split.attributes);
   const auto biased = groups.count(split.biased), reference = groups.count(split.reference),
              heldout = groups.count(split.heldout);
-  std::string text = fmt::format("{:<24} {:>9} {:>9} {:>9} {:>8}\n", "", "biased", "reference", "held out", "target");
+  std::string text = fmt::format("{:<24} {:>9} {:>9} {:>9} {:>8}\n", "", "biased", "reference",
+                                 "held out", "target");
   for (size_t k = 0; k < groups.names.size(); ++k)
-    text += fmt::format("{:<24} {:>9} {:>9} {:>9} {:>6.1f} %\n", groups.names[k], biased[k], reference[k], heldout[k],
-                        100 * split.target[k]);
-  return text + fmt::format("{:<24} {:>9} {:>9} {:>9}\n", "all", split.biased.numel(), split.reference.numel(),
-                            split.heldout.numel());
+    text += fmt::format("{:<24} {:>9} {:>9} {:>9} {:>6.1f} %\n", groups.names[k], biased[k],
+                        reference[k], heldout[k], 100 * split.target[k]);
+  return text + fmt::format("{:<24} {:>9} {:>9} {:>9}\n", "all", split.biased.numel(),
+                            split.reference.numel(), split.heldout.numel());
 }
 
 Action declare_split(CLI::App& command) {
@@ -64,9 +68,14 @@ Action declare_split(CLI::App& command) {
   };
   auto flags = std::make_shared<Flags>();
   add_dataset(command, flags->data.path);
-  command.add_option("--out", flags->out, "Where the manifest goes")->required()->type_name("SPLIT.json");
-  command.add_option("--seed", flags->seed, "Seed of the choice")->capture_default_str()->type_name("N");
-  FieldFlags split_flags(command, "Biased set"), reference_flags(command, "Reference set", "reference-");
+  command.add_option("--out", flags->out, "Where the manifest goes")
+      ->required()
+      ->type_name("SPLIT.json");
+  command.add_option("--seed", flags->seed, "Seed of the choice")
+      ->capture_default_str()
+      ->type_name("N");
+  FieldFlags split_flags(command, "Biased set"),
+      reference_flags(command, "Reference set", "reference-");
   split_flags.add(data::SplitConfig{});
   reference_flags.add(data::ReferenceConfig{});
   flags->split = split_flags.given();
@@ -94,7 +103,8 @@ Action declare_convert(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
   add_dataset(command, flags->dataset);
   command.add_option("out", flags->out, "Archive to write")->required()->type_name("OUT.zip");
-  command.footer("Writes PNG files and dataset.json in one archive, the form that EDM's tools read.");
+  command.footer(
+      "Writes PNG files and dataset.json in one archive, the form that EDM's tools read.");
   return [flags] {
     const data::ImageSet set = data::load_images(flags->dataset);
     data::convert_to_zip(set, flags->out);
@@ -106,9 +116,11 @@ Action declare_convert(CLI::App& command) {
 }  // namespace
 
 Action declare_data(CLI::App& command) {
-  return add_commands(command, {{"check", "Counts, sizes, duplicates and every problem of an image set", declare_check},
-                                {"split", "Choose a biased set, its reference and held-out images", declare_split},
-                                {"convert", "Write an image set as a zip archive of PNG files", declare_convert}});
+  return add_commands(
+      command,
+      {{"check", "Counts, sizes, duplicates and every problem of an image set", declare_check},
+       {"split", "Choose a biased set, its reference and held-out images", declare_split},
+       {"convert", "Write an image set as a zip archive of PNG files", declare_convert}});
 }
 
 }  // namespace equipoise::cli

@@ -31,12 +31,15 @@ Action declare_demo(CLI::App& command) {
   auto flags = std::make_shared<ExperimentFlags>();
   flags->preset = kPreset;
   flags->out = "runs/demo";
-  command.add_option("--out", flags->out, "Folder of the run")->capture_default_str()->type_name("DIR");
+  command.add_option("--out", flags->out, "Folder of the run")
+      ->capture_default_str()
+      ->type_name("DIR");
   command.add_flag("--resume", flags->resume, "Go on with a demo that was stopped");
-  command.footer(fmt::format(
-      "Clothing photographs (Fashion-MNIST, Debian package dataset-fashion-mnist), three of the ten kinds made rare;\n"
-      "the same as: equipoise run --preset {} --out runs/demo",
-      kPreset));
+  command.footer(
+      fmt::format("Clothing photographs (Fashion-MNIST, Debian package dataset-fashion-mnist), "
+                  "three of the ten kinds made rare;\n"
+                  "the same as: equipoise run --preset {} --out runs/demo",
+                  kPreset));
   return [flags] {
     const pipeline::ExperimentConfig config = flags->resolve();
     check_images_are_here(config.data.path);

@@ -23,9 +23,11 @@ std::string to_text(const std::vector<Observation>& observations) {
     text += fmt::format("{:<16} {}\n", seen.subject, seen.found);
     if (seen.verdict == Verdict::kGood) continue;
     ++num_problems;
-    text += fmt::format("{:<16} problem: {}\n{:<16} mend it: {}\n", "", seen.problem, "", seen.remedy);
+    text +=
+        fmt::format("{:<16} problem: {}\n{:<16} mend it: {}\n", "", seen.problem, "", seen.remedy);
   }
-  return text + (num_problems == 0 ? "nothing is wrong\n" : fmt::format("{} to mend\n", num_problems));
+  return text +
+         (num_problems == 0 ? "nothing is wrong\n" : fmt::format("{} to mend\n", num_problems));
 }
 
 nlohmann::ordered_json to_json(const std::vector<Observation>& observations) {
@@ -35,7 +37,8 @@ nlohmann::ordered_json to_json(const std::vector<Observation>& observations) {
                                 : seen.verdict == Verdict::kSlow ? "slow"
                                                                  : "broken";
     list.push_back({{"subject", seen.subject}, {"found", seen.found}, {"verdict", verdict}});
-    if (!seen.problem.empty()) list.back().update({{"problem", seen.problem}, {"remedy", seen.remedy}});
+    if (!seen.problem.empty())
+      list.back().update({{"problem", seen.problem}, {"remedy", seen.remedy}});
   }
   return list;
 }
@@ -45,12 +48,13 @@ nlohmann::ordered_json to_json(const std::vector<Observation>& observations) {
 Action declare_doctor(CLI::App& command) {
   auto json = std::make_shared<bool>(false);
   command.add_flag("--json", *json, "Print JSON");
-  command.footer("Exit code 5 when the machine is unfit; what only slows it down is told, and the code is 0.");
+  command.footer(
+      "Exit code 5 when the machine is unfit; what only slows it down is told, and the code is 0.");
   return [json] {
     const std::vector<Observation> observations = observe_machine();
     fmt::print("{}", *json ? to_json(observations).dump(2) + "\n" : to_text(observations));
-    const bool is_unfit =
-        std::ranges::any_of(observations, [](const Observation& seen) { return seen.verdict == Verdict::kBroken; });
+    const bool is_unfit = std::ranges::any_of(
+        observations, [](const Observation& seen) { return seen.verdict == Verdict::kBroken; });
     return is_unfit ? kMachineIsUnfit : 0;
   };
 }

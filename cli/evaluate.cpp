@@ -35,13 +35,19 @@ int evaluate(const Flags& flags) {
 
 Action declare_evaluate(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
-  command.add_option("--samples", flags->job.samples, "What a model made: a data set")->required()->type_name("S");
+  command.add_option("--samples", flags->job.samples, "What a model made: a data set")
+      ->required()
+      ->type_name("S");
   command.add_option("--reference", flags->job.reference, "What it should look like: a data set")
       ->required()
       ->type_name("R");
-  command.add_option("--classifier", flags->classifier, "Classifier of a run: gives group shares and features")
+  command
+      .add_option("--classifier", flags->classifier,
+                  "Classifier of a run: gives group shares and features")
       ->type_name("C.safetensors");
-  command.add_option("--json", flags->json, "Write the numbers and how they were made to this file")->type_name("OUT");
+  command
+      .add_option("--json", flags->json, "Write the numbers and how they were made to this file")
+      ->type_name("OUT");
   command.add_option("--seed", flags->job.seed, "Seed of the resampling behind intervals")
       ->capture_default_str()
       ->type_name("N");
@@ -49,7 +55,8 @@ Action declare_evaluate(CLI::App& command) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
-  command.footer("Without a classifier distances are measured on pixels, and there are no group shares.");
+  command.footer(
+      "Without a classifier distances are measured on pixels, and there are no group shares.");
   return [flags] { return evaluate(*flags); };
 }
 

@@ -14,8 +14,8 @@ namespace equipoise::cli {
 namespace {
 
 /// "key = value  # where it came from", a line each.
-void explain_leaves(const nlohmann::ordered_json& node, const std::string& path, const ConfigTree& tree,
-                    std::string& text) {
+void explain_leaves(const nlohmann::ordered_json& node, const std::string& path,
+                    const ConfigTree& tree, std::string& text) {
   for (const auto& [key, value] : node.items()) {
     const std::string child = path.empty() ? key : path + "." + key;
     if (value.is_object())
@@ -28,16 +28,24 @@ void explain_leaves(const nlohmann::ordered_json& node, const std::string& path,
 }  // namespace
 
 void ExperimentFlags::add_to(CLI::App& command) {
-  command.add_option("config", config, "What to do, as TOML; may be left out with --preset")->type_name("CONFIG.toml");
-  command.add_option("--preset", preset, "Start from a built-in config (equipoise list presets)")->type_name("NAME");
-  command.add_option("--set", assignments, "Set one config key, as in train.images=200000; may be repeated")
+  command.add_option("config", config, "What to do, as TOML; may be left out with --preset")
+      ->type_name("CONFIG.toml");
+  command.add_option("--preset", preset, "Start from a built-in config (equipoise list presets)")
+      ->type_name("NAME");
+  command
+      .add_option("--set", assignments,
+                  "Set one config key, as in train.images=200000; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command.add_option("--out", out, "Folder of the run; without it runs/ and the name of the config or preset")
+  command
+      .add_option("--out", out,
+                  "Folder of the run; without it runs/ and the name of the config or preset")
       ->type_name("DIR");
-  command.add_flag("--resume", resume, "Go on with a run that was stopped; the result is the same bit for bit");
+  command.add_flag("--resume", resume,
+                   "Go on with a run that was stopped; the result is the same bit for bit");
   command.add_flag("--dry-run", dry_run, "Print the whole config as it would be used, and stop");
-  command.add_flag("--explain-config", explain, "Print every key, its value and where it was set, and stop");
+  command.add_flag("--explain-config", explain,
+                   "Print every key, its value and where it was set, and stop");
 }
 
 ConfigTree ExperimentFlags::layers() const {
@@ -60,7 +68,8 @@ pipeline::ExperimentConfig ExperimentFlags::resolve() const {
 
 std::filesystem::path ExperimentFlags::folder() const {
   if (!out.empty()) return out;
-  return std::filesystem::path("runs") / (config.empty() ? preset : std::filesystem::path(config).stem().string());
+  return std::filesystem::path("runs") /
+         (config.empty() ? preset : std::filesystem::path(config).stem().string());
 }
 
 std::string ExperimentFlags::description() const {
@@ -82,7 +91,8 @@ int ExperimentFlags::run(const pipeline::ExperimentConfig& experiment) const {
 int ExperimentFlags::train(const pipeline::ExperimentConfig& experiment) const {
   track::TerminalProgress progress(stderr);
   pipeline::train_experiment(experiment, folder(), resume, progress);
-  fmt::print("model: {}\n", (folder() / "models" / (experiment.methods.front().name + ".safetensors")).string());
+  fmt::print("model: {}\n",
+             (folder() / "models" / (experiment.methods.front().name + ".safetensors")).string());
   return 0;
 }
 

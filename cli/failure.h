@@ -1,5 +1,5 @@
-// How the program ends when something goes wrong: one sentence on stderr and an exit code that says of what kind it
-// was.
+// How the program ends when something goes wrong: one sentence on stderr and an exit code that says
+// of what kind it was.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -21,7 +21,8 @@ nlohmann::json::json_pointer FieldFlags::place(const FieldInfo& info) const {
   return pointer / info.name;
 }
 
-void FieldFlags::describe(CLI::Option& option, const FieldInfo& info, const std::string& default_text) {
+void FieldFlags::describe(CLI::Option& option, const FieldInfo& info,
+                          const std::string& default_text) {
   option.group(group_);
   if (!default_text.empty()) option.default_str(default_text);
   if (!info.choices.empty()) option.type_name(fmt::format("{}", fmt::join(info.choices, "|")));
@@ -30,7 +31,8 @@ void FieldFlags::describe(CLI::Option& option, const FieldInfo& info, const std:
 template <class T>
 void FieldFlags::add_flag(const FieldInfo& info, const T& value) {
   CLI::Option* option = command_.add_option_function<T>(
-      flag_name(info), [given = given_, at = place(info)](const T& read) { (*given)[at] = read; }, info.help);
+      flag_name(info), [given = given_, at = place(info)](const T& read) { (*given)[at] = read; },
+      info.help);
   describe(*option, info, fmt::format("{}", value));
 }
 

@@ -1,4 +1,5 @@
-// Flags made from a config struct's field list, so that names, defaults, limits and help are written once.
+// Flags made from a config struct's field list, so that names, defaults, limits and help are
+// written once.
 #pragma once
 
 #include <memory>
@@ -28,7 +29,8 @@ class FieldFlags : private FieldVisitor {
   void add(Struct defaults) {
     defaults.fields(*this);
   }
-  /// The fields the user set, by name; range and choice are checked by whoever reads them (core's from_json).
+  /// The fields the user set, by name; range and choice are checked by whoever reads them (core's
+  /// from_json).
   const std::shared_ptr<nlohmann::json>& given() const { return given_; }
 
  private:
@@ -54,7 +56,8 @@ class FieldFlags : private FieldVisitor {
   std::string group_;
   std::string prefix_;
   std::vector<std::string> tables_;
-  std::shared_ptr<nlohmann::json> given_ = std::make_shared<nlohmann::json>(nlohmann::json::object());
+  std::shared_ptr<nlohmann::json> given_ =
+      std::make_shared<nlohmann::json>(nlohmann::json::object());
 };
 
 }  // namespace equipoise::cli

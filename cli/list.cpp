@@ -43,8 +43,8 @@ std::vector<Listed> registered(const std::string& role = "") {
 
 std::vector<Listed> list_networks() {
   std::vector<Listed> result = registered<nets::NetworkRegistry>("denoiser");
-  for (auto& more :
-       {registered<nets::DiscriminatorRegistry>("discriminator"), registered<nets::ClassifierRegistry>("classifier")})
+  for (auto& more : {registered<nets::DiscriminatorRegistry>("discriminator"),
+                     registered<nets::ClassifierRegistry>("classifier")})
     result.insert(result.end(), more.begin(), more.end());
   return result;
 }
@@ -61,10 +61,12 @@ std::string opening_comment(const std::string& toml) {
 std::vector<Listed> list_presets() {
   std::vector<Listed> result;
   for (const pipeline::Preset& preset : pipeline::presets())
-    result.push_back(
-        {.info = {.name = preset.name, .summary = opening_comment(preset.toml), .source = "", .use_when = ""},
-         .role = "",
-         .options = ""});
+    result.push_back({.info = {.name = preset.name,
+                               .summary = opening_comment(preset.toml),
+                               .source = "",
+                               .use_when = ""},
+                      .role = "",
+                      .options = ""});
   return result;
 }
 
@@ -109,7 +111,8 @@ std::string indented(const std::string& text, const std::string& margin) {
 
 std::string to_text(const Listed& listed) {
   const auto& [info, role, options] = listed;
-  std::string text = fmt::format("{}{}\n  {}\n", info.name, role.empty() ? "" : " (" + role + ")", info.summary);
+  std::string text =
+      fmt::format("{}{}\n  {}\n", info.name, role.empty() ? "" : " (" + role + ")", info.summary);
   if (!info.use_when.empty()) text += fmt::format("  use when: {}\n", info.use_when);
   if (!info.source.empty()) text += fmt::format("  source:   {}\n", info.source);
   if (!options.empty()) text += "  options:\n" + indented(options, "    ");
@@ -120,8 +123,10 @@ nlohmann::ordered_json to_json(const std::vector<Listed>& members) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const auto& [info, role, options] : members) {
     nlohmann::ordered_json entry{{"name", info.name}, {"summary", info.summary}};
-    for (const auto& [key, value] :
-         {std::pair{"role", role}, {"source", info.source}, {"use_when", info.use_when}, {"options", options}})
+    for (const auto& [key, value] : {std::pair{"role", role},
+                                     {"source", info.source},
+                                     {"use_when", info.use_when},
+                                     {"options", options}})
       if (!value.empty()) entry[key] = value;
     list.push_back(entry);
   }

@@ -26,7 +26,8 @@ namespace {
 
 constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
 
-/// The file's text; "" when it cannot be read. Files under /proc and /sys differ from machine to machine.
+/// The file's text; "" when it cannot be read. Files under /proc and /sys differ from machine to
+/// machine.
 std::string text_of(const std::filesystem::path& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
@@ -49,16 +50,19 @@ std::vector<std::string> loaded_libraries(const std::string& part) {
     const size_t path = line.find('/');
     if (path == line.npos) continue;
     const std::string name = line.substr(path);
-    if (std::filesystem::path(name).filename().string().find(part) != std::string::npos) found.insert(name);
+    if (std::filesystem::path(name).filename().string().find(part) != std::string::npos)
+      found.insert(name);
   }
   return {found.begin(), found.end()};
 }
 
 Observation libtorch() {
-  return {.subject = "LibTorch", .found = fmt::format("{}, Equipoise {}", TORCH_VERSION, EQUIPOISE_VERSION)};
+  return {.subject = "LibTorch",
+          .found = fmt::format("{}, Equipoise {}", TORCH_VERSION, EQUIPOISE_VERSION)};
 }
 
-/// Debian's alternatives let one name stand for several libraries; only the mapped file tells which it is.
+/// Debian's alternatives let one name stand for several libraries; only the mapped file tells which
+/// it is.
 Observation blas() {
   std::vector<std::string> files = loaded_libraries("blas");
   for (const std::string& file : loaded_libraries("mkl_rt")) files.push_back(file);
@@ -78,16 +82,19 @@ Observation blas() {
   } else if (is_reference) {
     result.found = "reference BLAS, " + all;
     result.verdict = Verdict::kSlow;
-    result.problem = "matrix products run in the reference BLAS, ten to thirty times slower than they could";
+    result.problem =
+        "matrix products run in the reference BLAS, ten to thirty times slower than they could";
     result.remedy =
-        "apt-get install libopenblas0-openmp; if that is there, choose it with update-alternatives --config";
+        "apt-get install libopenblas0-openmp; if that is there, choose it with update-alternatives "
+        "--config";
   } else {
     result.found = fmt::format("{}, {}", *name ? name : "unknown make", all);
   }
   return result;
 }
 
-/// Floating point operations a second of one thread, in 1e9: the best of several 512 x 512 products.
+/// Floating point operations a second of one thread, in 1e9: the best of several 512 x 512
+/// products.
 double matrix_gigaflops() {
   constexpr int64_t kSize = 512;
   const at::Tensor left = at::full({kSize, kSize}, 0.5f), right = at::full({kSize, kSize}, 0.25f);
@@ -95,7 +102,8 @@ double matrix_gigaflops() {
   for (int repeat = 0; repeat < 8; ++repeat) {
     const auto begun = std::chrono::steady_clock::now();
     at::mm(left, right);
-    best_sec = std::min(best_sec, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    best_sec = std::min(
+        best_sec, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   }
   return 2.0 * kSize * kSize * kSize / best_sec / 1e9;
 }
@@ -103,7 +111,8 @@ double matrix_gigaflops() {
 Observation matrix_speed() {
   constexpr double kSlowGigaflops = 10;
   const double speed = matrix_gigaflops();
-  Observation result{.subject = "matrix product", .found = fmt::format("{:.0f} GFLOP/s on one thread", speed)};
+  Observation result{.subject = "matrix product",
+                     .found = fmt::format("{:.0f} GFLOP/s on one thread", speed)};
   if (speed < kSlowGigaflops) {
     result.verdict = Verdict::kSlow;
     result.problem = "matrix products are slow, so training will be";
@@ -118,8 +127,9 @@ Observation onednn() {
   const std::string config = at::show_config();
   const size_t version = config.find("MKL-DNN v");
   if (at::globalContext().hasMKLDNN()) {
-    result.found =
-        version == config.npos ? "on" : config.substr(version + 8, config.find(' ', version + 8) - version - 8);
+    result.found = version == config.npos
+                       ? "on"
+                       : config.substr(version + 8, config.find(' ', version + 8) - version - 8);
   } else {
     result.found = "not in this LibTorch";
     result.verdict = Verdict::kSlow;
@@ -133,19 +143,23 @@ Observation instruction_set() {
   const std::string info = text_of("/proc/cpuinfo");
   const std::string flags = fmt::format(" {} ", value_after(info, "flags"));
   std::vector<std::string> present;
-  for (const char* flag : {"sse4_2", "avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"})
+  for (const char* flag :
+       {"sse4_2", "avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile"})
     if (flags.find(fmt::format(" {} ", flag)) != std::string::npos) present.push_back(flag);
   std::string used = value_after(at::show_config(), "CPU capability usage");
-  Observation result{.subject = "instruction set",
-                     .found = fmt::format("{}; {}; LibTorch uses {}", value_after(info, "model name"),
-                                          fmt::join(present, " "), used.empty() ? "its default" : used)};
+  Observation result{
+      .subject = "instruction set",
+      .found = fmt::format("{}; {}; LibTorch uses {}", value_after(info, "model name"),
+                           fmt::join(present, " "), used.empty() ? "its default" : used)};
   const bool has_avx2 = std::ranges::find(present, "avx2") != present.end();
   if (!present.empty() && !has_avx2) {
     result.verdict = Verdict::kSlow;
     result.problem =
-        "the processor has no AVX2 (or a virtual machine hides it), so everything runs at a fraction of the usual "
+        "the processor has no AVX2 (or a virtual machine hides it), so everything runs at a "
+        "fraction of the usual "
         "speed";
-    result.remedy = "Use a newer machine, or let the virtual machine pass the host's processor through";
+    result.remedy =
+        "Use a newer machine, or let the virtual machine pass the host's processor through";
   } else if (has_avx2 && (used == "DEFAULT" || used == "NO AVX")) {
     result.verdict = Verdict::kSlow;
     result.problem = "LibTorch does not use the AVX2 that the processor has";
@@ -169,9 +183,11 @@ Observation cores() {
                                           std::thread::hardware_concurrency())};
   if (granted < usable - 0.5) {
     result.verdict = Verdict::kSlow;
-    result.problem =
-        fmt::format("the container may use {:.1f} of these cores, so workers will wait for each other", granted);
-    result.remedy = fmt::format("Set threads = {} in the config", std::max<int64_t>(1, static_cast<int64_t>(granted)));
+    result.problem = fmt::format(
+        "the container may use {:.1f} of these cores, so workers will wait for each other",
+        granted);
+    result.remedy = fmt::format("Set threads = {} in the config",
+                                std::max<int64_t>(1, static_cast<int64_t>(granted)));
   } else if (usable < 2) {
     result.verdict = Verdict::kSlow;
     result.problem = "one core: the presets' times assume two";
@@ -186,10 +202,11 @@ Observation memory() {
   const auto gibibytes = [&](const char* key) {
     return std::strtod(value_after(info, key).c_str(), nullptr) / 1024 / 1024;
   };
-  const double limit =
-      std::strtod(text_of("/sys/fs/cgroup/memory.max").c_str(), nullptr) / kGibibyte;  // "max" reads as 0
+  const double limit = std::strtod(text_of("/sys/fs/cgroup/memory.max").c_str(), nullptr) /
+                       kGibibyte;  // "max" reads as 0
   double available = gibibytes("MemAvailable");
-  std::string found = fmt::format("{:.1f} GiB free of {:.1f} GiB", available, gibibytes("MemTotal"));
+  std::string found =
+      fmt::format("{:.1f} GiB free of {:.1f} GiB", available, gibibytes("MemTotal"));
   if (limit > 0) {
     available = std::min(available, limit);
     found += fmt::format("; the container may use {:.1f} GiB", limit);
@@ -208,8 +225,10 @@ Observation disk() {
   struct statvfs status {};
   const std::string folder = std::filesystem::current_path().string();
   statvfs(folder.c_str(), &status);
-  const double free_gibibytes = static_cast<double>(status.f_bavail) * static_cast<double>(status.f_frsize) / kGibibyte;
-  Observation result{.subject = "disk", .found = fmt::format("{:.1f} GiB free in {}", free_gibibytes, folder)};
+  const double free_gibibytes =
+      static_cast<double>(status.f_bavail) * static_cast<double>(status.f_frsize) / kGibibyte;
+  Observation result{.subject = "disk",
+                     .found = fmt::format("{:.1f} GiB free in {}", free_gibibytes, folder)};
   if (access(folder.c_str(), W_OK) != 0) {
     result.verdict = Verdict::kBroken;
     result.problem = "this folder cannot be written to";
@@ -225,7 +244,8 @@ Observation disk() {
 Observation device() {
   const auto num_devices = torch::cuda::device_count();
   Observation result{.subject = "device",
-                     .found = num_devices > 0 ? fmt::format("{} CUDA device{}", num_devices, num_devices > 1 ? "s" : "")
+                     .found = num_devices > 0 ? fmt::format("{} CUDA device{}", num_devices,
+                                                            num_devices > 1 ? "s" : "")
                                               : "processor only"};
   if (num_devices == 0 && std::filesystem::exists("/dev/nvidia0")) {
     result.verdict = Verdict::kSlow;
@@ -243,9 +263,11 @@ Observation allocator() {
 
 Observation threads_setting() {
   const char* const setting = std::getenv("OMP_NUM_THREADS");
-  return {
-      .subject = "OMP_NUM_THREADS",
-      .found = setting ? fmt::format("{} (changes nothing: every worker computes on one thread)", setting) : "not set"};
+  return {.subject = "OMP_NUM_THREADS",
+          .found = setting
+                       ? fmt::format("{} (changes nothing: every worker computes on one thread)",
+                                     setting)
+                       : "not set"};
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What `doctor` looks at: everything of a machine that decides how fast Equipoise runs on it, or whether at all.
+// What `doctor` looks at: everything of a machine that decides how fast Equipoise runs on it, or
+// whether at all.
 #pragma once
 
 #include <string>

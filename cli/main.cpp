@@ -1,15 +1,13 @@
 // equipoise: flags in, one library call, an exit code out.
-#include <malloc.h>
-
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "command.h"
+#include "core/process.h"
 #include "failure.h"
 
 namespace equipoise::cli {
@@ -17,8 +15,10 @@ namespace {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
-      {"demo", "The main job on real images that are already on this machine, from data to report", declare_demo},
-      {"run", "The main job on your data: train the methods side by side, sample, measure, report", declare_run},
+      {"demo", "The main job on real images that are already on this machine, from data to report",
+       declare_demo},
+      {"run", "The main job on your data: train the methods side by side, sample, measure, report",
+       declare_run},
       {"data", "Check, split or convert an image set", declare_data},
       {"train", "Train one model", declare_train},
       {"sample", "Draw images from a model", declare_sample},
@@ -31,14 +31,6 @@ const std::vector<Command>& commands() {
   return table;
 }
 
-/// Network outputs of many megabytes come and go all the time. By default the C library hands each back to the system,
-/// and every page of the next one is then faulted in and zeroed anew, which costs more than small convolutions do.
-void keep_freed_memory() {
-  constexpr int kLargestThreshold = 1 << 25, kHalfGigabyte = 1 << 29;  // the C library refuses larger thresholds
-  mallopt(M_MMAP_THRESHOLD, kLargestThreshold);
-  mallopt(M_TRIM_THRESHOLD, kHalfGigabyte);
-}
-
 /// Known before the flags are read, because errors in the flags are reported that way too.
 bool take_flag(std::vector<std::string>& arguments, const std::string& flag) {
   return std::erase(arguments, flag) > 0;
@@ -49,10 +41,12 @@ int run_program(std::vector<std::string> arguments) {
   CLI::App program("Training and measuring generative image models on biased data.", "equipoise");
   program.set_version_flag("--version", "equipoise " EQUIPOISE_VERSION);
   bool unused = false;  // taken off the arguments above; here for --help
-  program.add_flag("--json-errors", unused, "Report failures as one line of JSON; may stand anywhere");
+  program.add_flag("--json-errors", unused,
+                   "Report failures as one line of JSON; may stand anywhere");
   program.footer(
       "Start with: equipoise demo\n"
-      "Exit codes: 0 done, 2 flags or config, 3 data, 4 numbers, 5 environment, 70 a bug, 130 stopped on request.");
+      "Exit codes: 0 done, 2 flags or config, 3 data, 4 numbers, 5 environment, 70 a bug, 130 "
+      "stopped on request.");
   const Action action = add_commands(program, commands());
   if (arguments.empty()) {
     fmt::print(stderr, "{}", program.help());
@@ -79,7 +73,6 @@ int run_program(std::vector<std::string> arguments) {
 }  // namespace equipoise::cli
 
 int main(int argc, char** argv) {
-  equipoise::cli::keep_freed_memory();
-  at::set_num_threads(1);  // work is spread over workers of one thread each (core/parallel.h)
+  equipoise::set_up_process();
   return equipoise::cli::run_program({argv + 1, argv + argc});
 }

@@ -17,8 +17,12 @@ Action declare_report(CLI::App& command) {
     std::filesystem::path run, out;
   };
   auto flags = std::make_shared<Flags>();
-  command.add_option("run", flags->run, "Folder of a run, with results.json in it")->required()->type_name("RUN_DIR");
-  command.add_option("--out", flags->out, "Page to write; .md gives its tables as Markdown; else RUN_DIR/report.html")
+  command.add_option("run", flags->run, "Folder of a run, with results.json in it")
+      ->required()
+      ->type_name("RUN_DIR");
+  command
+      .add_option("--out", flags->out,
+                  "Page to write; .md gives its tables as Markdown; else RUN_DIR/report.html")
       ->type_name("report.html");
   return [flags] {
     const std::filesystem::path out = flags->out.empty() ? flags->run / "report.html" : flags->out;

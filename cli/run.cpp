@@ -14,7 +14,8 @@ Action declare_run(CLI::App& command) {
   flags->add_to(command);
   command.footer(
       "Layers, the last wins: defaults, --preset, CONFIG.toml, --set.\n"
-      "Leaves in the folder: config.toml, split.json, stats.jsonl, models/, samples/, results.json, report.html.");
+      "Leaves in the folder: config.toml, split.json, stats.jsonl, models/, samples/, "
+      "results.json, report.html.");
   return [flags] {
     if (!flags->dry_run && !flags->explain) return flags->run(flags->resolve());
     fmt::print("{}", flags->description());

@@ -27,8 +27,12 @@ struct Flags {
 };
 
 void add_what_to_draw(CLI::App& command, Flags& flags) {
-  command.add_option("--model", flags.job.model, "Model file")->required()->type_name("M.safetensors");
-  command.add_option("--out", flags.job.out, "FILE.npz (arr_0 uint8 NHWC, arr_1 labels), or a folder for PNG files")
+  command.add_option("--model", flags.job.model, "Model file")
+      ->required()
+      ->type_name("M.safetensors");
+  command
+      .add_option("--out", flags.job.out,
+                  "FILE.npz (arr_0 uint8 NHWC, arr_1 labels), or a folder for PNG files")
       ->required()
       ->type_name("FILE.npz|DIR");
   CLI::Option* num = command.add_option("--num", flags.num, "How many: seeds 0 to NUM - 1")
@@ -37,15 +41,20 @@ void add_what_to_draw(CLI::App& command, Flags& flags) {
   command.add_option("--seeds", flags.seeds, "Which seeds, one image each: 0-63 or 0,5,7-9")
       ->type_name("LIST")
       ->excludes(num);
-  command.add_option("--class", flags.job.classes, "Class of a conditional model: K, K,K,... (repeated) or random")
+  command
+      .add_option("--class", flags.job.classes,
+                  "Class of a conditional model: K, K,K,... (repeated) or random")
       ->type_name("K|K,K,...|random");
   command
-      .add_option("--latents", flags.latents, "Starting noise instead of seeds' own: standard normal [N,C,H,W] float32")
+      .add_option("--latents", flags.latents,
+                  "Starting noise instead of seeds' own: standard normal [N,C,H,W] float32")
       ->type_name("L.npy");
-  command.add_option("--seed-base", flags.job.seed_base, "Another value gives every seed other images")
+  command
+      .add_option("--seed-base", flags.job.seed_base, "Another value gives every seed other images")
       ->capture_default_str()
       ->type_name("N");
-  command.add_flag("--float", flags.job.as_float, "arr_0 as float32 NCHW in [-1, 1], neither clipped nor rounded");
+  command.add_flag("--float", flags.job.as_float,
+                   "arr_0 as float32 NCHW in [-1, 1], neither clipped nor rounded");
 }
 
 void add_how_to_draw(CLI::App& command, Flags& flags) {
@@ -56,7 +65,9 @@ void add_how_to_draw(CLI::App& command, Flags& flags) {
   FieldFlags options(command, "Sampler");
   options.add(samplers::GridConfig{});
   flags.sampler_options = options.given();
-  command.add_option("--batch", flags.job.batch_size, "Images a worker carries at once; changes no result")
+  command
+      .add_option("--batch", flags.job.batch_size,
+                  "Images a worker carries at once; changes no result")
       ->capture_default_str()
       ->check(CLI::PositiveNumber)
       ->type_name("N")
@@ -84,7 +95,9 @@ std::vector<int64_t> chosen_seeds(const Flags& flags) {
 }
 
 nlohmann::json chosen_sampler(const Flags& flags) {
-  samplers::SamplerRegistry::instance().find(flags.sampler).make.make(*flags.sampler_options);  // found wrong early
+  samplers::SamplerRegistry::instance()
+      .find(flags.sampler)
+      .make.make(*flags.sampler_options);  // found wrong early
   nlohmann::json sampler = *flags.sampler_options;
   sampler["type"] = flags.sampler;
   return sampler;

@@ -38,10 +38,12 @@ std::vector<int64_t> parse_seeds(const std::string& text) {
     const size_t end = std::min(text.find(',', begin), text.size());
     const auto range = parse_range(std::string_view(text).substr(begin, end - begin));
     if (!range || static_cast<size_t>(range->last - range->first) >= kMaxSeeds - seeds.size())
-      throw UsageError({.where = "--seeds",
-                        .what = "not a list of seeds",
-                        .got = "'" + text + "'",
-                        .expected = "numbers and rising ranges such as 0-63 or 0,5,7-9, at most 100 million seeds"});
+      throw UsageError(
+          {.where = "--seeds",
+           .what = "not a list of seeds",
+           .got = "'" + text + "'",
+           .expected =
+               "numbers and rising ranges such as 0-63 or 0,5,7-9, at most 100 million seeds"});
     for (int64_t seed = range->first; seed <= range->last; ++seed) seeds.push_back(seed);
     begin = end + 1;
   }

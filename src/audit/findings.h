@@ -1,8 +1,8 @@
-// Numbers into sentences: what a reader of the results should know first, what it rests on, and where it
-// stops holding.
+// Numbers into sentences: what a reader of the results should know first, what it rests on, and
+// where it stops holding.
 //
-// A verdict is passed only against the stated target and only where an interval carries it; where intervals
-// overlap the sentence says that the methods are not distinguishable.
+// A verdict is passed only against the stated target and only where an interval carries it; where
+// intervals overlap the sentence says that the methods are not distinguishable.
 #pragma once
 
 #include <string>
@@ -21,7 +21,8 @@ struct Finding {
   std::string limits;   ///< what would make it wrong; may be empty
 };
 
-/// Findings about all methods of a results object (docs/formats/results.md), worst first, in a fixed order.
+/// Findings about all methods of a results object (docs/formats/results.md), worst first, in a
+/// fixed order.
 /// Parts that are not there yield no findings. Throws UsageError when an interval is malformed.
 std::vector<Finding> find_all(const nlohmann::ordered_json& results);
 

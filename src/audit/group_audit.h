@@ -16,8 +16,8 @@
 
 namespace equipoise::audit {
 
-/// What all methods of a run are held against. Built once by `make_reference`, so that every method meets the
-/// same numbers.
+/// What all methods of a run are held against. Built once by `make_reference`, so that every method
+/// meets the same numbers.
 struct AuditReference {
   std::shared_ptr<nets::ClassifierNetwork> classifier;
   metrics::ConfusionMatrix confusion;
@@ -46,7 +46,8 @@ struct AuditOptions {
   double level = 0.95;
   int64_t num_workers = 1;
   int64_t max_heldout = 1000;  ///< evaluation images used for the copy check
-  /// Options by metric name, for example {"coverage": {"k": 3}}. Unknown metrics and options are refused.
+  /// Options by metric name, for example {"coverage": {"k": 3}}. Unknown metrics and options are
+  /// refused.
   nlohmann::json metric_options = nlohmann::json::object();
   Progress* progress = nullptr;
 };
@@ -56,9 +57,10 @@ struct AuditOptions {
 AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifier,
                               const ReferenceSets& sets, const AuditOptions& options = {});
 
-/// Runs every registered metric on `samples` [N,C,H,W] uint8 and returns {"counts": [...], <metric>: …,
-/// "skipped": [{"metric", "missing"}]}, the keys of docs/formats/results.md.
-/// Random: bootstrap streams of options.seed only; samples are compared under common random numbers.
+/// Runs every registered metric on `samples` [N,C,H,W] uint8 and returns {"counts": [...],
+/// <metric>: …, "skipped": [{"metric", "missing"}]}, the keys of docs/formats/results.md.
+/// Random: bootstrap streams of options.seed only; samples are compared under common random
+/// numbers.
 nlohmann::ordered_json audit_samples(const at::Tensor& samples, const AuditReference& reference,
                                      const AuditOptions& options = {});
 

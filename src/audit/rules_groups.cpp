@@ -1,5 +1,5 @@
-// Are the groups present in their stated shares, and can the classifier that counted them be trusted with
-// that?
+// Are the groups present in their stated shares, and can the classifier that counted them be
+// trusted with that?
 #include <algorithm>
 #include <optional>
 
@@ -86,7 +86,8 @@ std::string name_groups(std::vector<JudgedShare> groups) {
   return text;
 }
 
-/// True when total variation says that the shares as a whole are not distinguishable from the target.
+/// True when total variation says that the shares as a whole are not distinguishable from the
+/// target.
 bool is_at_target(const Method& method) {
   const Json* measured = method.find("/total_variation/corrected");
   if (!measured) measured = method.find("/total_variation/raw");

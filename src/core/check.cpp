@@ -57,11 +57,12 @@ void check_finite(const at::Tensor& tensor, std::string_view name) {
   const int64_t count = bad.sum().item<int64_t>();
   if (count == 0) return;
   const int64_t first = bad.reshape({-1}).to(at::kByte).argmax().item<int64_t>();
-  throw NumericError({.where = std::string(name),
-                      .what = "values that are not finite",
-                      .got = fmt::format("{} of {}, the first at element {}", count, tensor.numel(), first),
-                      .expected = "finite numbers",
-                      .hint = ""});
+  throw NumericError(
+      {.where = std::string(name),
+       .what = "values that are not finite",
+       .got = fmt::format("{} of {}, the first at element {}", count, tensor.numel(), first),
+       .expected = "finite numbers",
+       .hint = ""});
 }
 
 }  // namespace equipoise

@@ -1,4 +1,5 @@
-// Shapes, ranges and finiteness at public entry points. Each takes the argument's name, as Stan does.
+// Shapes, ranges and finiteness at public entry points. Each takes the argument's name, as Stan
+// does.
 #pragma once
 
 #include <initializer_list>

@@ -27,8 +27,8 @@ std::string place(const std::string& origin, size_t line) {
   return line == 0 ? origin : fmt::format("{}:{}", origin, line);
 }
 
-Json toml_to_json(const toml::node& node, const std::string& path, const std::string& origin, bool with_lines,
-                  std::map<std::string, std::string>& origins) {
+Json toml_to_json(const toml::node& node, const std::string& path, const std::string& origin,
+                  bool with_lines, std::map<std::string, std::string>& origins) {
   if (const toml::table* table = node.as_table()) {
     Json object = Json::object();
     for (const auto& [key, value] : *table) {
@@ -41,7 +41,8 @@ Json toml_to_json(const toml::node& node, const std::string& path, const std::st
   if (const toml::array* array = node.as_array()) {
     Json list = Json::array();
     std::map<std::string, std::string> unused;
-    for (const toml::node& item : *array) list.push_back(toml_to_json(item, path, origin, with_lines, unused));
+    for (const toml::node& item : *array)
+      list.push_back(toml_to_json(item, path, origin, with_lines, unused));
     return list;
   }
   if (auto value = node.value_exact<bool>()) return *value;
@@ -90,7 +91,9 @@ class FieldParser {
  public:
   FieldParser(const FieldInfo& info, const Json& value) : info_(info), value_(value) {}
 
-  bool read(bool& out) { return value_.is_boolean() ? (out = value_.get<bool>(), true) : wrong("true or false"); }
+  bool read(bool& out) {
+    return value_.is_boolean() ? (out = value_.get<bool>(), true) : wrong("true or false");
+  }
   bool read(int64_t& out) {
     if (!value_.is_number_integer()) return wrong("a whole number");
     return in_limits(value_.get<double>()) && (out = value_.get<int64_t>(), true);
@@ -102,9 +105,11 @@ class FieldParser {
   bool read(std::string& out) {
     if (!value_.is_string()) return wrong("a string");
     const std::string text = value_.get<std::string>();
-    if (!info_.choices.empty() && std::find(info_.choices.begin(), info_.choices.end(), text) == info_.choices.end()) {
+    if (!info_.choices.empty() &&
+        std::find(info_.choices.begin(), info_.choices.end(), text) == info_.choices.end()) {
       const std::string nearest = nearest_name(text, info_.choices);
-      problem = fmt::format("'{}' got '{}', expected one of: {}", info_.name, text, fmt::join(info_.choices, ", "));
+      problem = fmt::format("'{}' got '{}', expected one of: {}", info_.name, text,
+                            fmt::join(info_.choices, ", "));
       if (!nearest.empty()) problem += fmt::format(" (did you mean '{}'?)", nearest);
       return false;
     }
@@ -131,13 +136,14 @@ class FieldParser {
 
  private:
   bool wrong(const char* expected) {
-    problem = fmt::format("'{}' got {} ({}), expected {}", info_.name, type_word(value_), value_.dump(), expected);
+    problem = fmt::format("'{}' got {} ({}), expected {}", info_.name, type_word(value_),
+                          value_.dump(), expected);
     return false;
   }
   bool in_limits(double value) {
     if (value >= info_.limits.low && value <= info_.limits.high) return true;
-    problem = fmt::format("'{}' got {}, expected {} to {}{}", info_.name, value, info_.limits.low, info_.limits.high,
-                          info_.unit.empty() ? "" : " " + info_.unit);
+    problem = fmt::format("'{}' got {}, expected {} to {}{}", info_.name, value, info_.limits.low,
+                          info_.limits.high, info_.unit.empty() ? "" : " " + info_.unit);
     return false;
   }
   const FieldInfo& info_;
@@ -152,9 +158,15 @@ class UniformVisitor : public FieldVisitor {
   void visit(const FieldInfo& info, int64_t& value) override { self().field(info, value); }
   void visit(const FieldInfo& info, double& value) override { self().field(info, value); }
   void visit(const FieldInfo& info, std::string& value) override { self().field(info, value); }
-  void visit(const FieldInfo& info, std::vector<int64_t>& value) override { self().field(info, value); }
-  void visit(const FieldInfo& info, std::vector<double>& value) override { self().field(info, value); }
-  void visit(const FieldInfo& info, std::vector<std::string>& value) override { self().field(info, value); }
+  void visit(const FieldInfo& info, std::vector<int64_t>& value) override {
+    self().field(info, value);
+  }
+  void visit(const FieldInfo& info, std::vector<double>& value) override {
+    self().field(info, value);
+  }
+  void visit(const FieldInfo& info, std::vector<std::string>& value) override {
+    self().field(info, value);
+  }
   void enter(const std::string& name, const std::string&) override { tables_.push_back(name); }
   void leave() override { tables_.pop_back(); }
   std::string path_of(const std::string& name) const {
@@ -198,7 +210,8 @@ class HelpWriter : public UniformVisitor<HelpWriter> {
   std::string text;
 };
 
-void collect_leaves(const Json& node, const std::string& path, const std::function<void(const std::string&)>& found) {
+void collect_leaves(const Json& node, const std::string& path,
+                    const std::function<void(const std::string&)>& found) {
   for (const auto& [key, value] : node.items()) {
     const std::string child = join_path(path, key);
     if (value.is_object() && !value.empty())
@@ -225,10 +238,12 @@ void write_toml_value(std::string& out, const nlohmann::ordered_json& value) {
   }
 }
 
-void write_toml_table(std::string& out, const nlohmann::ordered_json& table, const std::string& path) {
+void write_toml_table(std::string& out, const nlohmann::ordered_json& table,
+                      const std::string& path) {
   bool has_leaves = false;
   for (const auto& [key, value] : table.items()) has_leaves |= !value.is_object();
-  if (!path.empty() && (has_leaves || table.empty())) out += (out.empty() ? "[" : "\n[") + path + "]\n";
+  if (!path.empty() && (has_leaves || table.empty()))
+    out += (out.empty() ? "[" : "\n[") + path + "]\n";
   for (const auto& [key, value] : table.items()) {
     if (value.is_object()) continue;
     out += key + " = ";
@@ -256,7 +271,8 @@ class ConfigReader : public UniformVisitor<ConfigReader> {
     FieldInfo named = info;
     named.name = path;
     FieldParser parser(named, *node);
-    if (!parser.read(value)) tree_.problems_.push_back(fmt::format("[{}] {}", tree_.origin(path), parser.problem));
+    if (!parser.read(value))
+      tree_.problems_.push_back(fmt::format("[{}] {}", tree_.origin(path), parser.problem));
   }
 
  private:
@@ -266,7 +282,10 @@ class ConfigReader : public UniformVisitor<ConfigReader> {
 void ConfigTree::add_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file)
-    throw UsageError({.where = path.string(), .what = "cannot read the config file", .got = "", .expected = "",
+    throw UsageError({.where = path.string(),
+                      .what = "cannot read the config file",
+                      .got = "",
+                      .expected = "",
                       .hint = "Check the path, or name a preset with --preset"});
   std::ostringstream text;
   text << file.rdbuf();
@@ -281,8 +300,11 @@ void ConfigTree::add_text(const std::string& toml, const std::string& origin) {
 
 void ConfigTree::add_json(const Json& values, const std::string& origin) {
   if (!values.is_object())
-    throw UsageError({.where = origin, .what = "not a table of options", .got = values.dump(),
-                      .expected = "{name: value, ...}", .hint = ""});
+    throw UsageError({.where = origin,
+                      .what = "not a table of options",
+                      .got = values.dump(),
+                      .expected = "{name: value, ...}",
+                      .hint = ""});
   std::map<std::string, std::string> origins;
   collect_leaves(values, "", [&](const std::string& leaf) { origins[leaf] = origin; });
   merge(root_, values, "", origins);
@@ -291,8 +313,11 @@ void ConfigTree::add_json(const Json& values, const std::string& origin) {
 void ConfigTree::add_assignment(const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw UsageError({.where = "--set", .what = "not an assignment", .got = "'" + assignment + "'",
-                      .expected = "key.path=value", .hint = ""});
+    throw UsageError({.where = "--set",
+                      .what = "not an assignment",
+                      .got = "'" + assignment + "'",
+                      .expected = "key.path=value",
+                      .hint = ""});
   const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
   const std::string origin = "--set " + key;
   toml::table table;
@@ -320,14 +345,19 @@ void ConfigTree::merge(Json& into, const Json& from, const std::string& path,
   }
 }
 
-void ConfigTree::read_erased(const std::string& path, void (*call)(const void*, FieldVisitor&), const void* body) {
+void ConfigTree::read_erased(const std::string& path, void (*call)(const void*, FieldVisitor&),
+                             const void* body) {
   ConfigReader reader(*this, path);
   call(body, reader);
 }
 
-void ConfigTree::accept_all_below(const std::string& path) { known_[path] = false; }
+void ConfigTree::accept_all_below(const std::string& path) {
+  known_[path] = false;
+}
 
-bool ConfigTree::has(const std::string& path) const { return find_path(root_, path) != nullptr; }
+bool ConfigTree::has(const std::string& path) const {
+  return find_path(root_, path) != nullptr;
+}
 
 std::vector<std::string> ConfigTree::keys(const std::string& path) const {
   std::vector<std::string> result;
@@ -348,7 +378,9 @@ std::string ConfigTree::origin(const std::string& path) const {
 }
 
 std::string ConfigTree::nearest_key(const std::string& path) const {
-  const auto parent_of = [](const std::string& p) { return p.substr(0, p.rfind('.') == p.npos ? 0 : p.rfind('.') + 1); };
+  const auto parent_of = [](const std::string& p) {
+    return p.substr(0, p.rfind('.') == p.npos ? 0 : p.rfind('.') + 1);
+  };
   const std::string parent = parent_of(path);
   std::vector<std::string> siblings, all;
   for (const auto& [known, is_leaf] : known_) {
@@ -365,14 +397,19 @@ void ConfigTree::finish() {
     for (const auto& [path, is_leaf] : known_)
       if (leaf == path || (!is_leaf && leaf.rfind(path + ".", 0) == 0)) return;
     const std::string nearest = nearest_key(leaf);
-    problems_.push_back(fmt::format("[{}] unknown key '{}'{}", origin(leaf), leaf,
-                                    nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+    problems_.push_back(
+        fmt::format("[{}] unknown key '{}'{}", origin(leaf), leaf,
+                    nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
   });
   if (problems_.empty()) return;
-  if (problems_.size() == 1) throw UsageError({.where = "", .what = problems_[0], .got = "", .expected = "", .hint = ""});
-  throw UsageError({.where = "config",
-                    .what = fmt::format("{} problems:\n  {}", problems_.size(), fmt::join(problems_, "\n  ")),
-                    .got = "", .expected = "", .hint = ""});
+  if (problems_.size() == 1)
+    throw UsageError({.where = "", .what = problems_[0], .got = "", .expected = "", .hint = ""});
+  throw UsageError(
+      {.where = "config",
+       .what = fmt::format("{} problems:\n  {}", problems_.size(), fmt::join(problems_, "\n  ")),
+       .got = "",
+       .expected = "",
+       .hint = ""});
 }
 
 std::string to_toml(const nlohmann::ordered_json& json) {
@@ -395,7 +432,8 @@ std::string fields_help(void (*call)(void*, FieldVisitor&), void* config) {
   return writer.text;
 }
 
-void fields_from_json(void (*call)(void*, FieldVisitor&), void* config, const Json& json, const std::string& where) {
+void fields_from_json(void (*call)(void*, FieldVisitor&), void* config, const Json& json,
+                      const std::string& where) {
   ConfigTree tree;
   tree.add_json(json, where);
   tree.read_fields("", [&](FieldVisitor& f) { call(config, f); });

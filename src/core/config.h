@@ -1,4 +1,5 @@
-// Configuration from layers: defaults < preset < file < --set. TOML in; every value knows where it came from.
+// Configuration from layers: defaults < preset < file < --set. TOML in; every value knows where it
+// came from.
 #pragma once
 
 #include <filesystem>
@@ -12,11 +13,12 @@
 
 namespace equipoise {
 
-/// A tree of values merged from layers, with the origin of each leaf ("file.toml:12", "--set", "preset x").
+/// A tree of values merged from layers, with the origin of each leaf ("file.toml:12", "--set",
+/// "preset x").
 ///
-/// Use: add layers from weakest to strongest; `read` each known section into its struct; then `finish()`, which
-/// throws one UsageError listing every problem found: unknown keys (with the nearest known name), wrong types,
-/// values out of range, each with file and line.
+/// Use: add layers from weakest to strongest; `read` each known section into its struct; then
+/// `finish()`, which throws one UsageError listing every problem found: unknown keys (with the
+/// nearest known name), wrong types, values out of range, each with file and line.
 class ConfigTree {
  public:
   ConfigTree() = default;
@@ -30,7 +32,8 @@ class ConfigTree {
   /// Merges one "key.path=value" (value parsed as TOML, bare words taken as strings).
   void add_assignment(const std::string& assignment);
 
-  /// Reads the table at `path` ("" = root, "data.split", …) into `config`; absent keys keep their defaults.
+  /// Reads the table at `path` ("" = root, "data.split", …) into `config`; absent keys keep their
+  /// defaults.
   template <class Struct>
   void read(const std::string& path, Struct& config) {
     read_fields(path, [&](FieldVisitor& f) { config.fields(f); });
@@ -53,11 +56,13 @@ class ConfigTree {
 
  private:
   friend class ConfigReader;
-  void read_erased(const std::string& path, void (*call)(const void*, FieldVisitor&), const void* body);
+  void read_erased(const std::string& path, void (*call)(const void*, FieldVisitor&),
+                   const void* body);
   void merge(nlohmann::json& into, const nlohmann::json& from, const std::string& path,
              const std::map<std::string, std::string>& origins);
 
-  /// The known key nearest to an unknown one: among its siblings, or among all when its table is unknown too.
+  /// The known key nearest to an unknown one: among its siblings, or among all when its table is
+  /// unknown too.
   std::string nearest_key(const std::string& path) const;
 
   nlohmann::json root_ = nlohmann::json::object();
@@ -82,20 +87,23 @@ void fields_from_json(void (*call)(void*, FieldVisitor&), void* config, const nl
 /// The struct's values, in field order.
 template <class Struct>
 nlohmann::ordered_json to_json(Struct config) {
-  return detail::fields_to_json([](void* c, FieldVisitor& f) { static_cast<Struct*>(c)->fields(f); }, &config);
+  return detail::fields_to_json(
+      [](void* c, FieldVisitor& f) { static_cast<Struct*>(c)->fields(f); }, &config);
 }
 /// One line a field: `name = default   # help (unit, limits)`.
 template <class Struct>
 std::string help_text(Struct config) {
-  return detail::fields_help([](void* c, FieldVisitor& f) { static_cast<Struct*>(c)->fields(f); }, &config);
+  return detail::fields_help([](void* c, FieldVisitor& f) { static_cast<Struct*>(c)->fields(f); },
+                             &config);
 }
 /// Reads a struct back from JSON; unknown keys and wrong types throw UsageError naming `where`.
 template <class Struct>
 void from_json(const nlohmann::json& json, Struct& config, const std::string& where) {
-  detail::fields_from_json([](void* c, FieldVisitor& f) { static_cast<Struct*>(c)->fields(f); }, &config, json,
-                           where);
+  detail::fields_from_json([](void* c, FieldVisitor& f) { static_cast<Struct*>(c)->fields(f); },
+                           &config, json, where);
 }
-/// Writes a JSON object as TOML text: leaves first, then [tables]. The result parses back to the same values.
+/// Writes a JSON object as TOML text: leaves first, then [tables]. The result parses back to the
+/// same values.
 std::string to_toml(const nlohmann::ordered_json& json);
 
 }  // namespace equipoise

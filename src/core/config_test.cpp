@@ -73,7 +73,9 @@ TEST(ConfigTree, UnknownKeyNamesFileLineAndNearest) {
 
 TEST(ConfigTree, CollectsAllProblemsBeforeThrowing) {
   ConfigTree tree;
-  tree.add_text("seed = 'one'\nfast = 1\n[grid]\nsteps = 0\nkind = 'emd'\nlevels = [1, 'x']\nother = 3\n", "bad.toml");
+  tree.add_text(
+      "seed = 'one'\nfast = 1\n[grid]\nsteps = 0\nkind = 'emd'\nlevels = [1, 'x']\nother = 3\n",
+      "bad.toml");
   RootConfig config;
   const std::string text = failure(tree, config);
   EXPECT_THAT(text, HasSubstr("6 problems"));

@@ -31,8 +31,8 @@ Error::Error(std::string kind, int exit_code, ErrorDetail detail)
       detail_(std::move(detail)) {}
 
 nlohmann::json Error::to_json() const {
-  return {{"error", kind_},          {"where", detail_.where},       {"what", detail_.what},
-          {"got", detail_.got},      {"expected", detail_.expected}, {"hint", detail_.hint},
+  return {{"error", kind_},         {"where", detail_.where},       {"what", detail_.what},
+          {"got", detail_.got},     {"expected", detail_.expected}, {"hint", detail_.hint},
           {"exit_code", exit_code_}};
 }
 

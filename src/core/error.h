@@ -60,9 +60,9 @@ std::string to_text(const ErrorDetail& detail);
 }  // namespace equipoise
 
 /// For what only a bug can break; throws std::logic_error (exit 70).
-#define EQUIPOISE_ASSERT(condition)                                                      \
-  do {                                                                                   \
-    if (!(condition))                                                                    \
-      throw std::logic_error(std::string("internal error: ") + #condition + " at " +     \
-                             __FILE__ + ":" + std::to_string(__LINE__));                 \
+#define EQUIPOISE_ASSERT(condition)                                                             \
+  do {                                                                                          \
+    if (!(condition))                                                                           \
+      throw std::logic_error(std::string("internal error: ") + #condition + " at " + __FILE__ + \
+                             ":" + std::to_string(__LINE__));                                   \
   } while (false)

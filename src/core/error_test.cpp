@@ -13,7 +13,11 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Error, ReadsAsOneSentenceWithAHint) {
-  const DataError error({.where = "a.npz", .what = "no images", .got = "0", .expected = "at least 1", .hint = "Try another"});
+  const DataError error({.where = "a.npz",
+                         .what = "no images",
+                         .got = "0",
+                         .expected = "at least 1",
+                         .hint = "Try another"});
   EXPECT_STREQ(error.what(), "[a.npz] no images: got 0, expected at least 1. Try another.");
   EXPECT_EQ(error.exit_code(), 3);
   EXPECT_EQ(error.to_json()["where"], "a.npz");
@@ -31,7 +35,8 @@ TEST(CheckShape, NamesTheArgumentAndBothShapes) {
     check_shape(at::zeros({2, 1, 8, 8}), {kAny, 3, 8, 8}, "images");
     FAIL() << "no error";
   } catch (const UsageError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("[images] wrong shape: got [2, 1, 8, 8] Float, expected [any, 3, 8, 8]"));
+    EXPECT_THAT(error.what(),
+                HasSubstr("[images] wrong shape: got [2, 1, 8, 8] Float, expected [any, 3, 8, 8]"));
   }
 }
 
@@ -66,7 +71,9 @@ TEST(Registry, RefusesASecondMethodOfOneNameAndOffersTheNearest) {
     registry.find("hrose");
     FAIL() << "no error";
   } catch (const UsageError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("unknown animal 'hrose': expected one of: cow, horse. Did you mean 'horse'?"));
+    EXPECT_THAT(
+        error.what(),
+        HasSubstr("unknown animal 'hrose': expected one of: cow, horse. Did you mean 'horse'?"));
   }
 }
 

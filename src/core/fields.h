@@ -1,4 +1,5 @@
-// A config struct lists its fields once; parser, printer, --help, docs and the unknown-key check all walk that list.
+// A config struct lists its fields once; parser, printer, --help, docs and the unknown-key check
+// all walk that list.
 //
 //   struct HeunConfig {
 //     int64_t steps = 18;
@@ -37,11 +38,13 @@ class FieldVisitor {
   virtual ~FieldVisitor() = default;
 
   template <class T>
-  void operator()(std::string name, T& value, std::string unit, std::string help, Limits limits = {}) {
+  void operator()(std::string name, T& value, std::string unit, std::string help,
+                  Limits limits = {}) {
     visit({std::move(name), std::move(unit), std::move(help), limits, {}}, value);
   }
   /// A string that must be one of `choices`.
-  void choice(std::string name, std::string& value, std::vector<std::string> choices, std::string help) {
+  void choice(std::string name, std::string& value, std::vector<std::string> choices,
+              std::string help) {
     visit({std::move(name), "", std::move(help), {}, std::move(choices)}, value);
   }
   /// A nested table.

@@ -1,5 +1,5 @@
-// The part of LibTorch that Equipoise uses beyond tensors: modules, gradients, guards. torch/torch.h brings ten times as much and
-// costs every file seconds to compile.
+// The part of LibTorch that Equipoise uses beyond tensors: modules, gradients, guards.
+// torch/torch.h brings ten times as much and costs every file seconds to compile.
 #pragma once
 
 #include <torch/csrc/autograd/autograd.h>

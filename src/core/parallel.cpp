@@ -14,8 +14,8 @@
 namespace equipoise {
 namespace {
 
-/// A thread that waits for one task after another. Threads are kept because LibTorch caches compiled operators a thread: on a fresh
-/// one every convolution would be compiled again.
+/// A thread that waits for one task after another. Threads are kept because LibTorch caches
+/// compiled operators a thread: on a fresh one every convolution would be compiled again.
 class Worker {
  public:
   Worker() : thread_([this](std::stop_token stop) { serve(stop); }) {}
@@ -63,8 +63,10 @@ Pool& shared_pool() {
 }
 
 void run_on(Pool& pool, int64_t num_workers, const std::function<void(int64_t)>& body) {
-  while (static_cast<int64_t>(pool.workers.size()) + 1 < num_workers) pool.workers.push_back(std::make_unique<Worker>());
-  for (int64_t i = 0; i + 1 < num_workers; ++i) pool.workers[static_cast<size_t>(i)]->start([&body, i] { body(i); });
+  while (static_cast<int64_t>(pool.workers.size()) + 1 < num_workers)
+    pool.workers.push_back(std::make_unique<Worker>());
+  for (int64_t i = 0; i + 1 < num_workers; ++i)
+    pool.workers[static_cast<size_t>(i)]->start([&body, i] { body(i); });
   body(num_workers - 1);
   for (int64_t i = 0; i + 1 < num_workers; ++i) pool.workers[static_cast<size_t>(i)]->wait();
 }

@@ -12,8 +12,10 @@ namespace {
 
 TEST(RunWorkers, CallsEveryWorkerOnceAndKeepsItsThread) {
   std::vector<std::thread::id> first(3), second(3);
-  run_workers(3, [&](int64_t worker) { first[static_cast<size_t>(worker)] = std::this_thread::get_id(); });
-  run_workers(3, [&](int64_t worker) { second[static_cast<size_t>(worker)] = std::this_thread::get_id(); });
+  run_workers(
+      3, [&](int64_t worker) { first[static_cast<size_t>(worker)] = std::this_thread::get_id(); });
+  run_workers(
+      3, [&](int64_t worker) { second[static_cast<size_t>(worker)] = std::this_thread::get_id(); });
   EXPECT_EQ(first, second);
   EXPECT_EQ(first[2], std::this_thread::get_id());
   EXPECT_NE(first[0], first[1]);

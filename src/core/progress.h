@@ -1,4 +1,5 @@
-// How long work tells a person where it stands. The library reports; the command line draws the bar.
+// How long work tells a person where it stands. The library reports; the command line draws the
+// bar.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@ namespace equipoise {
 class Progress {
  public:
   virtual ~Progress() = default;
-  virtual void begin(const std::string& /*stage*/, int64_t /*total*/, const std::string& /*unit*/) {}
+  virtual void begin(const std::string& /*stage*/, int64_t /*total*/, const std::string& /*unit*/) {
+  }
   /// `done` so far of the current stage; `note` is a short status such as "loss 0.123".
   virtual void update(int64_t /*done*/, const std::string& /*note*/ = "") {}
   virtual void end() {}

@@ -13,7 +13,8 @@ namespace {
 constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
 
-// Float in (0, 1) from 32 bits: the middle of one of 2^23 cells, exact in float32 (2^24 cells would round up to 1).
+// Float in (0, 1) from 32 bits: the middle of one of 2^23 cells, exact in float32 (2^24 cells would
+// round up to 1).
 float open_unit(uint32_t word) {
   return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f;
 }
@@ -106,15 +107,15 @@ void RandomStream::fill_uniform(float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = open_unit(next());
 }
 
-at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices, at::IntArrayRef item_shape,
-                         uint32_t part) {
+at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
+                         at::IntArrayRef item_shape, uint32_t part) {
   return fill_rows(indices, item_shape, [&](uint64_t index, float* row, int64_t width) {
     RandomStream(seed, purpose, index, part).fill_normal(row, width);
   });
 }
 
-at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices, at::IntArrayRef item_shape,
-                          uint32_t part) {
+at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices,
+                          at::IntArrayRef item_shape, uint32_t part) {
   return fill_rows(indices, item_shape, [&](uint64_t index, float* row, int64_t width) {
     RandomStream(seed, purpose, index, part).fill_uniform(row, width);
   });
@@ -123,7 +124,8 @@ at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indi
 at::Tensor random_permutation(RandomStream stream, int64_t count) {
   at::Tensor order = at::arange(count, at::kLong);
   int64_t* data = order.data_ptr<int64_t>();
-  for (int64_t i = count - 1; i > 0; --i) std::swap(data[i], data[stream.below(static_cast<uint64_t>(i) + 1)]);
+  for (int64_t i = count - 1; i > 0; --i)
+    std::swap(data[i], data[stream.below(static_cast<uint64_t>(i) + 1)]);
   return order;
 }
 

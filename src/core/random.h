@@ -1,5 +1,6 @@
-// Counter-based random numbers: one stream per (seed, purpose, image), so that no result depends on batch size,
-// thread count or the order in which images are drawn, and a resumed run continues where it stopped.
+// Counter-based random numbers: one stream per (seed, purpose, image), so that no result depends on
+// batch size, thread count or the order in which images are drawn, and a resumed run continues
+// where it stopped.
 #pragma once
 
 #include <array>
@@ -9,25 +10,26 @@
 
 namespace equipoise {
 
-/// What a stream is for. Values are part of the file format (a seed's meaning): append, never renumber.
+/// What a stream is for. Values are part of the file format (a seed's meaning): append, never
+/// renumber.
 enum class Purpose : uint32_t {
-  kInit = 1,            ///< network initialisation
-  kShuffle = 2,         ///< order of a training set, one stream per epoch
-  kSigma = 3,           ///< training noise levels
-  kNoise = 4,           ///< training noise
+  kInit = 1,     ///< network initialisation
+  kShuffle = 2,  ///< order of a training set, one stream per epoch
+  kSigma = 3,    ///< training noise levels
+  kNoise = 4,    ///< training noise
   kDropout = 5,
   kAugment = 6,
   kLabelDropout = 7,
-  kLatent = 8,          ///< starting noise of a sample
-  kChurn = 9,           ///< noise added while sampling
-  kSplit = 10,          ///< choice of a biased set and its reference
-  kRatioTime = 11,      ///< noise levels of discriminator training
-  kRatioNoise = 12,     ///< noise of discriminator training
+  kLatent = 8,       ///< starting noise of a sample
+  kChurn = 9,        ///< noise added while sampling
+  kSplit = 10,       ///< choice of a biased set and its reference
+  kRatioTime = 11,   ///< noise levels of discriminator training
+  kRatioNoise = 12,  ///< noise of discriminator training
   kBootstrap = 13,
-  kClassChoice = 14,    ///< --class random
-  kEvaluation = 15,     ///< noise used when a held-out loss is measured
+  kClassChoice = 14,  ///< --class random
+  kEvaluation = 15,   ///< noise used when a held-out loss is measured
   kToyData = 16,
-  kClassifier = 17,     ///< everything random in classifier training
+  kClassifier = 17,  ///< everything random in classifier training
 };
 
 /// Philox4x32-10 (Salmon et al., SC'11): 128-bit counter, 64-bit key, 4 words a call.
@@ -35,7 +37,8 @@ std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint3
 
 /// One independent stream of numbers, addressed by (seed, purpose, index, part).
 ///
-/// `index` is the image (or item) number; `part` separates several uses within one image (a layer, a step).
+/// `index` is the image (or item) number; `part` separates several uses within one image (a layer,
+/// a step).
 /// Copies are cheap and independent. Two streams with different addresses never overlap.
 class RandomStream {
  public:
@@ -60,13 +63,13 @@ class RandomStream {
   bool has_spare_ = false;
 };
 
-/// Standard normal tensor [indices.numel(), item_shape…] float32: row i comes from stream (seed, purpose, indices[i],
-/// part) alone. indices: int64 on the CPU.
-at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices, at::IntArrayRef item_shape,
-                         uint32_t part = 0);
+/// Standard normal tensor [indices.numel(), item_shape…] float32: row i comes from stream (seed,
+/// purpose, indices[i], part) alone. indices: int64 on the CPU.
+at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
+                         at::IntArrayRef item_shape, uint32_t part = 0);
 /// The same with uniforms in (0, 1).
-at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices, at::IntArrayRef item_shape,
-                          uint32_t part = 0);
+at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices,
+                          at::IntArrayRef item_shape, uint32_t part = 0);
 /// A permutation of 0 … count-1 (Fisher–Yates) drawn from one stream.
 at::Tensor random_permutation(RandomStream stream, int64_t count);
 

@@ -28,7 +28,8 @@ TEST(RandomNormal, RowsDependOnTheirImageNumberAlone) {
   EXPECT_FALSE(at::equal(random_normal(7, Purpose::kNoise, at::arange(6), {3, 5}, 1), all));
 }
 
-// Moments of 10^6 draws: bounds are 5 standard errors, false-alarm rate below 1e-5 in all; the seed is fixed.
+// Moments of 10^6 draws: bounds are 5 standard errors, false-alarm rate below 1e-5 in all; the seed
+// is fixed.
 TEST(RandomNormal, HasTheMomentsOfAStandardNormal) {
   const at::Tensor x = random_normal(1, Purpose::kNoise, at::arange(1000), {1000}).to(at::kDouble);
   const double standard_error = 1e-3;
@@ -38,7 +39,8 @@ TEST(RandomNormal, HasTheMomentsOfAStandardNormal) {
   EXPECT_NEAR(x.pow(4).mean().item<double>(), 3, 5 * std::sqrt(96) * standard_error);
 }
 
-// Kolmogorov–Smirnov on 10^5 uniforms: critical value for a false-alarm rate of 1e-6 is 2.69 / sqrt(n).
+// Kolmogorov–Smirnov on 10^5 uniforms: critical value for a false-alarm rate of 1e-6 is 2.69 /
+// sqrt(n).
 TEST(RandomUniform, IsUniformInsideTheOpenInterval) {
   at::Tensor x = random_uniform(2, Purpose::kSigma, at::arange(100000), {1}).reshape({-1});
   EXPECT_GT(x.min().item<float>(), 0);
@@ -49,7 +51,8 @@ TEST(RandomUniform, IsUniformInsideTheOpenInterval) {
 }
 
 TEST(RandomStream, BelowIsUnbiased) {
-  // 70000 draws of 7 values: each count is binomial; 5.5 standard deviations, false-alarm rate 3e-7.
+  // 70000 draws of 7 values: each count is binomial; 5.5 standard deviations, false-alarm rate
+  // 3e-7.
   std::array<int, 7> counts{};
   RandomStream stream(3, Purpose::kSplit);
   for (int i = 0; i < 70000; ++i) ++counts[stream.below(7)];

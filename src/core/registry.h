@@ -1,4 +1,5 @@
-// How a method becomes known: one line in its own file. Listings, CLI choices and the conformance suites read it.
+// How a method becomes known: one line in its own file. Listings, CLI choices and the conformance
+// suites read it.
 #pragma once
 
 #include <functional>
@@ -20,7 +21,8 @@ struct MethodInfo {
   std::string use_when;  ///< one line: when to use it, what to prefer otherwise
 };
 
-/// The methods of one family. `Family` has a static `kFamily` name ("objective"); `Factory` makes a member.
+/// The methods of one family. `Family` has a static `kFamily` name ("objective"); `Factory` makes a
+/// member.
 template <class Family, class Factory>
 class Registry {
  public:

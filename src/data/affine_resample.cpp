@@ -24,9 +24,9 @@ namespace {
 
 constexpr int64_t kTaps = 12;
 constexpr std::array<float, kTaps> kSym6 = {
-    0.015404109327027373f, 0.0034907120842174702f, -0.11799011114819057f, -0.048311742585633f,
-    0.4910559419267466f,   0.787641141030194f,     0.3379294217276218f,   -0.07263752278646252f,
-    -0.021060292512300564f, 0.04472490177066578f,  0.0017677118642428036f, -0.007800708325034148f};
+    0.015404109327027373f,  0.0034907120842174702f, -0.11799011114819057f,  -0.048311742585633f,
+    0.4910559419267466f,    0.787641141030194f,     0.3379294217276218f,    -0.07263752278646252f,
+    -0.021060292512300564f, 0.04472490177066578f,   0.0017677118642428036f, -0.007800708325034148f};
 
 /// Half-open range of positions along one axis.
 struct Range {
@@ -34,12 +34,14 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-int64_t floor_half(int64_t value) { return value >> 1; }
+int64_t floor_half(int64_t value) {
+  return value >> 1;
+}
 
 /// Along an axis of n pixels, pixel i of the image sits at position 2 i of the doubled one:
 ///   doubled[j] = sum over t of sym6[11 - k] * pixel[(j - 6 + k) / 2],  k = (j mod 2) + 2 t,  t = 0 … 5.
 struct Doubling {
-  int64_t first_pixel;             ///< of the six that position j sees
+  int64_t first_pixel;  ///< of the six that position j sees
   std::array<float, kTaps / 2> weights;
 };
 Doubling doubling_at(int64_t position) {
@@ -49,7 +51,8 @@ Doubling doubling_at(int64_t position) {
   return doubling;
 }
 
-/// Where pixel `index` of the continued image is found in the image of n pixels, or -1 beyond the continuation.
+/// Where pixel `index` of the continued image is found in the image of n pixels, or -1 beyond the
+/// continuation.
 int64_t reflect(int64_t index, int64_t n) {
   if (index <= -n || index >= 2 * n - 1) return -1;
   if (index < 0) return -index;
@@ -57,13 +60,17 @@ int64_t reflect(int64_t index, int64_t n) {
 }
 
 /// All positions of the doubled image that are not zero for lack of an image.
-Range whole_doubled(int64_t n) { return {-2 * (n - 1), 4 * n - 2}; }
+Range whole_doubled(int64_t n) {
+  return {-2 * (n - 1), 4 * n - 2};
+}
 
 /// One channel of the doubled image, on the positions that are needed.
 class DoubledChannel {
  public:
   DoubledChannel(Range columns, Range rows)
-      : columns_(columns), rows_(rows), values_(static_cast<size_t>(columns.size() * rows.size())) {}
+      : columns_(columns),
+        rows_(rows),
+        values_(static_cast<size_t>(columns.size() * rows.size())) {}
 
   void fill(const float* pixels, int64_t width, int64_t height) {
     const std::vector<float> wide = double_columns(pixels, width, height);
@@ -108,7 +115,8 @@ class DoubledChannel {
   float at(int64_t column, int64_t row) const {
     const bool is_inside =
         column >= columns_.begin && column < columns_.end && row >= rows_.begin && row < rows_.end;
-    return is_inside ? values_[static_cast<size_t>((row - rows_.begin) * columns_.size() + column - columns_.begin)]
+    return is_inside ? values_[static_cast<size_t>((row - rows_.begin) * columns_.size() + column -
+                                                   columns_.begin)]
                      : 0.f;
   }
 
@@ -116,16 +124,19 @@ class DoubledChannel {
   std::vector<float> values_;
 };
 
-/// Positions in the doubled image of the points that the output needs. Halving makes pixel i of points 2 i + 1 to
-/// 2 i + 12; where nothing moves, point m is position m - 6, so that the filters' delays cancel. The map acts about the
-/// centre, which pixel positions 2 i put at n - 1.
+/// Positions in the doubled image of the points that the output needs. Halving makes pixel i of
+/// points 2 i + 1 to 2 i + 12; where nothing moves, point m is position m - 6, so that the filters'
+/// delays cancel. The map acts about the centre, which pixel positions 2 i put at n - 1.
 class SampleGrid {
  public:
   SampleGrid(const AffineMap& source, int64_t width, int64_t height)
-      : source_(source), center_x_(static_cast<double>(width) - 1), center_y_(static_cast<double>(height) - 1) {}
+      : source_(source),
+        center_x_(static_cast<double>(width) - 1),
+        center_y_(static_cast<double>(height) - 1) {}
 
   std::array<double, 2> position(int64_t column, int64_t row) const {
-    const double x = static_cast<double>(column) - 6 - center_x_, y = static_cast<double>(row) - 6 - center_y_;
+    const double x = static_cast<double>(column) - 6 - center_x_,
+                 y = static_cast<double>(row) - 6 - center_y_;
     const auto [moved_x, moved_y] = source_.apply(x / 2, y / 2);
     return {2 * moved_x + center_x_, 2 * moved_y + center_y_};
   }
@@ -135,7 +146,9 @@ class SampleGrid {
   double center_x_, center_y_;
 };
 
-constexpr int64_t num_points(int64_t n) { return 2 * n + kTaps - 2; }
+constexpr int64_t num_points(int64_t n) {
+  return 2 * n + kTaps - 2;
+}
 
 /// Columns (axis 0) or rows (axis 1) of the doubled image that the grid touches.
 Range touched(const SampleGrid& grid, int axis, int64_t width, int64_t height) {
@@ -148,7 +161,8 @@ Range touched(const SampleGrid& grid, int axis, int64_t width, int64_t height) {
     }
   }
   const Range whole = whole_doubled(axis == 0 ? width : height);
-  const double begin = std::clamp(std::floor(low), static_cast<double>(whole.begin), static_cast<double>(whole.end));
+  const double begin =
+      std::clamp(std::floor(low), static_cast<double>(whole.begin), static_cast<double>(whole.end));
   const double end = std::clamp(std::floor(high) + 2, begin, static_cast<double>(whole.end));
   return {static_cast<int64_t>(begin), static_cast<int64_t>(end)};
 }
@@ -161,7 +175,8 @@ void halve(const std::vector<float>& points, int64_t width, int64_t height, floa
     for (int64_t i = 0; i < width; ++i)
       for (int64_t k = 0; k < kTaps; ++k)
         narrow[static_cast<size_t>(row * width + i)] +=
-            kSym6[static_cast<size_t>(k)] * points[static_cast<size_t>(row * num_columns + 2 * i + k)];
+            kSym6[static_cast<size_t>(k)] *
+            points[static_cast<size_t>(row * num_columns + 2 * i + k)];
   std::fill(out, out + width * height, 0.f);
   for (int64_t row = 0; row < height; ++row)
     for (int64_t k = 0; k < kTaps; ++k)
@@ -173,7 +188,8 @@ void halve(const std::vector<float>& points, int64_t width, int64_t height, floa
 }  // namespace
 
 at::Tensor resample(const at::Tensor& image, const AffineMap& source) {
-  EQUIPOISE_ASSERT(image.dim() == 3 && image.scalar_type() == at::kFloat && image.device().is_cpu());
+  EQUIPOISE_ASSERT(image.dim() == 3 && image.scalar_type() == at::kFloat &&
+                   image.device().is_cpu());
   const at::Tensor pixels = image.contiguous();
   const int64_t height = pixels.size(1), width = pixels.size(2);
   const SampleGrid grid(source, width, height);

@@ -21,12 +21,15 @@ struct AffineMap {
   }
 };
 
-/// The image whose pixel at p shows `image` at source(p): [C,H,W] float32 on the CPU, H and W >= 2, to the same shape.
+/// The image whose pixel at p shows `image` at source(p): [C,H,W] float32 on the CPU, H and W >= 2,
+/// to the same shape.
 ///
-/// The image, continued by reflection to W - 1 and H - 1 pixels beyond its border and by zeros further out, is doubled
-/// in size with the low-pass filter of the sym6 wavelet, sampled bilinearly, and halved with the same filter. The
-/// filters are orthonormal: for a shift by whole pixels they undo each other.
-/// Source: Karras et al. 2020 (arXiv:2006.06676), App. B; filter: Daubechies 1992, Ten Lectures on Wavelets, Sec. 6.4.
+/// The image, continued by reflection to W - 1 and H - 1 pixels beyond its border and by zeros
+/// further out, is doubled in size with the low-pass filter of the sym6 wavelet, sampled
+/// bilinearly, and halved with the same filter. The filters are orthonormal: for a shift by whole
+/// pixels they undo each other.
+/// Source: Karras et al. 2020 (arXiv:2006.06676), App. B; filter: Daubechies 1992, Ten Lectures on
+/// Wavelets, Sec. 6.4.
 at::Tensor resample(const at::Tensor& image, const AffineMap& source);
 
 }  // namespace equipoise::data

@@ -16,8 +16,8 @@ constexpr size_t kMaxAttributeValues = 256;
 using RowOf = std::map<std::string, size_t>;
 
 /// Throws unless `images` and the names in `rows` are the same set.
-void check_same_names(const std::vector<std::string>& images, const RowOf& rows, const std::string& where,
-                      const std::string& what) {
+void check_same_names(const std::vector<std::string>& images, const RowOf& rows,
+                      const std::string& where, const std::string& what) {
   for (const std::string& image : images)
     if (!rows.contains(image))
       throw DataError({.where = where,
@@ -30,11 +30,12 @@ void check_same_names(const std::vector<std::string>& images, const RowOf& rows,
   for (const std::string& image : images) known.emplace(image, 0);
   for (const auto& [name, row] : rows)
     if (!known.contains(name))
-      throw DataError({.where = where,
-                       .what = fmt::format("a {} names '{}', and there is no such image", what, name),
-                       .got = fmt::format("{} of them for {} images", rows.size(), images.size()),
-                       .expected = fmt::format("one {} for every image", what),
-                       .hint = ""});
+      throw DataError(
+          {.where = where,
+           .what = fmt::format("a {} names '{}', and there is no such image", what, name),
+           .got = fmt::format("{} of them for {} images", rows.size(), images.size()),
+           .expected = fmt::format("one {} for every image", what),
+           .hint = ""});
 }
 
 void insert_once(RowOf& rows, const std::string& name, size_t row, const std::string& where) {
@@ -57,7 +58,8 @@ DataError malformed_label(const std::string& where, size_t entry, const nlohmann
 std::vector<std::string> class_names_of(const nlohmann::json& document, const std::string& where) {
   const auto it = document.find("class_names");
   if (it == document.end() || it->is_null()) return {};
-  const bool is_list_of_text = it->is_array() && std::ranges::all_of(*it, [](const auto& v) { return v.is_string(); });
+  const bool is_list_of_text =
+      it->is_array() && std::ranges::all_of(*it, [](const auto& v) { return v.is_string(); });
   if (!is_list_of_text)
     throw DataError({.where = where,
                      .what = "'class_names' is malformed",
@@ -68,7 +70,8 @@ std::vector<std::string> class_names_of(const nlohmann::json& document, const st
 }
 
 /// One value of a column per image, in the images' order.
-std::vector<std::string> column_values(const io::CsvTable& table, size_t column, const RowOf& row_of,
+std::vector<std::string> column_values(const io::CsvTable& table, size_t column,
+                                       const RowOf& row_of,
                                        const std::vector<std::string>& images) {
   std::vector<std::string> values;
   values.reserve(images.size());
@@ -76,14 +79,18 @@ std::vector<std::string> column_values(const io::CsvTable& table, size_t column,
   return values;
 }
 
-bool is_class_column(const std::string& name) { return name == "class" || name == "label"; }
+bool is_class_column(const std::string& name) {
+  return name == "class" || name == "label";
+}
 
 /// The name each class has in `column`, when classes and values agree one to one.
-std::optional<std::vector<std::string>> names_from(const Attribute& column, const at::Tensor& labels) {
+std::optional<std::vector<std::string>> names_from(const Attribute& column,
+                                                   const at::Tensor& labels) {
   std::vector<std::string> names(column.values.size());
   for (int64_t i = 0; i < labels.numel(); ++i) {
     const int64_t label = labels.data_ptr<int64_t>()[i];
-    const std::string& value = column.values[static_cast<size_t>(column.codes.data_ptr<int64_t>()[i])];
+    const std::string& value =
+        column.values[static_cast<size_t>(column.codes.data_ptr<int64_t>()[i])];
     if (label < 0 || label >= static_cast<int64_t>(names.size())) return std::nullopt;
     std::string& name = names[static_cast<size_t>(label)];
     if (name.empty()) name = value;
@@ -112,12 +119,14 @@ std::optional<Attribute> parse_edm_labels(std::string_view json, const std::stri
   RowOf row_of;
   for (size_t i = 0; i < entries.size(); ++i) {
     const nlohmann::json& entry = entries[i];
-    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number_integer())
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() ||
+        !entry[1].is_number_integer())
       throw malformed_label(where, i, entry);
     insert_once(row_of, entry[0].get<std::string>(), i, where);
   }
   check_same_names(names, row_of, where, "label");
-  Attribute classes{class_names_of(document, where), at::empty({static_cast<int64_t>(names.size())}, at::kLong)};
+  Attribute classes{class_names_of(document, where),
+                    at::empty({static_cast<int64_t>(names.size())}, at::kLong)};
   for (size_t i = 0; i < names.size(); ++i)
     classes.codes.data_ptr<int64_t>()[i] = entries[row_of.at(names[i])][1].get<int64_t>();
   return classes;

@@ -13,7 +13,8 @@ namespace equipoise::data {
 namespace {
 
 /// Affine map from where a pixel will be to where it comes from.
-AffineMap source_map(const AugmentConfig& config, const AugmentDraw& draw, double width, double height) {
+AffineMap source_map(const AugmentConfig& config, const AugmentDraw& draw, double width,
+                     double height) {
   const double zoom = std::exp2(draw.log2_scale * config.scale_std);
   const double stretch = std::exp2(draw.anisotropy * config.anisotropy_std);
   return AffineMap::scale(1 / zoom, 1 / zoom)
@@ -46,7 +47,9 @@ std::array<float, kNumAugmentLabels> AugmentDraw::labels() const {
 
 AugmentDraw draw_augmentation(const AugmentConfig& config, uint64_t seed, int64_t image_number) {
   RandomStream random(seed, Purpose::kAugment, static_cast<uint64_t>(image_number));
-  const auto happens = [&](double factor) { return random.uniform() < factor * config.probability; };
+  const auto happens = [&](double factor) {
+    return random.uniform() < factor * config.probability;
+  };
   const auto any_angle = [&] { return (2 * random.uniform() - 1) * std::numbers::pi; };
   AugmentDraw draw;
   const bool x_coin = random.below(2) == 1;
@@ -68,25 +71,29 @@ AugmentDraw draw_augmentation(const AugmentConfig& config, uint64_t seed, int64_
   return draw;
 }
 
-at::Tensor augment_image(const at::Tensor& image, const AugmentConfig& config, const AugmentDraw& draw) {
+at::Tensor augment_image(const at::Tensor& image, const AugmentConfig& config,
+                         const AugmentDraw& draw) {
   at::Tensor changed = image.clone();
   if (draw.x_flip) changed = changed.flip({2});
   if (draw.y_flip) changed = changed.flip({1});
   if (!draw.is_geometric()) return changed;
-  const auto width = static_cast<double>(image.size(2)), height = static_cast<double>(image.size(1));
+  const auto width = static_cast<double>(image.size(2)),
+             height = static_cast<double>(image.size(1));
   return resample(changed, source_map(config, draw, width, height));
 }
 
-Augmented augment(const at::Tensor& images, const at::Tensor& image_numbers, const AugmentConfig& config,
-                  uint64_t seed) {
+Augmented augment(const at::Tensor& images, const at::Tensor& image_numbers,
+                  const AugmentConfig& config, uint64_t seed) {
   check_shape(images, {kAny, kAny, kAny, kAny}, "images");
   check_shape(image_numbers, {images.size(0)}, "image_numbers");
-  Augmented augmented{at::empty_like(images), at::empty({images.size(0), kNumAugmentLabels}, at::kFloat)};
+  Augmented augmented{at::empty_like(images),
+                      at::empty({images.size(0), kNumAugmentLabels}, at::kFloat)};
   for (int64_t i = 0; i < images.size(0); ++i) {
     const AugmentDraw draw = draw_augmentation(config, seed, image_numbers[i].item<int64_t>());
     augmented.images[i].copy_(augment_image(images[i], config, draw));
     const auto labels = draw.labels();
-    std::copy(labels.begin(), labels.end(), augmented.labels.data_ptr<float>() + i * kNumAugmentLabels);
+    std::copy(labels.begin(), labels.end(),
+              augmented.labels.data_ptr<float>() + i * kNumAugmentLabels);
   }
   return augmented;
 }

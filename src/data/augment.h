@@ -1,5 +1,5 @@
-// The augmentation pipe of EDM: geometric changes whose parameters the network is told, so that they do not leak into
-// what it generates.
+// The augmentation pipe of EDM: geometric changes whose parameters the network is told, so that
+// they do not leak into what it generates.
 #pragma once
 
 #include <array>
@@ -13,7 +13,8 @@ namespace equipoise::data {
 
 inline constexpr int64_t kNumAugmentLabels = 9;
 
-/// Each change is applied with probability min(1, probability * its factor). EDM's settings are the defaults.
+/// Each change is applied with probability min(1, probability * its factor). EDM's settings are the
+/// defaults.
 struct AugmentConfig {
   double probability = 0;  ///< 0 = no augmentation at all
   double x_flip = 1e8;     ///< so large that the coin is always tossed
@@ -30,7 +31,8 @@ struct AugmentConfig {
   bool is_on() const { return probability > 0; }
   void fields(FieldVisitor& f) {
     f("probability", probability, "", "chance of each change; 0 turns augmentation off", {0, 1});
-    f("x_flip", x_flip, "", "factor on the chance of tossing a coin for a left-right flip", {0, 1e8});
+    f("x_flip", x_flip, "", "factor on the chance of tossing a coin for a left-right flip",
+      {0, 1e8});
     f("y_flip", y_flip, "", "factor for the top-bottom flip", {0, 1e8});
     f("scale", scale, "", "factor for zooming", {0, 1e8});
     f("rotate", rotate, "", "factor for turning by any angle", {0, 1e8});
@@ -51,10 +53,12 @@ struct AugmentDraw {
   double angle = 0;            ///< radians
   double anisotropy = 0;       ///< in units of anisotropy_std
   double anisotropy_axis = 0;  ///< radians
-  double shift_x = 0, shift_y = 0;  ///< in units of translate_std * image size; positive = right, down
+  double shift_x = 0,
+         shift_y = 0;  ///< in units of translate_std * image size; positive = right, down
 
   bool is_geometric() const;  ///< more than flips
-  /// x-flip, y-flip, log2-scale, cos(angle) - 1, sin(angle), anisotropy cos(axis), anisotropy sin(axis), shift x, y.
+  /// x-flip, y-flip, log2-scale, cos(angle) - 1, sin(angle), anisotropy cos(axis), anisotropy
+  /// sin(axis), shift x, y.
   std::array<float, kNumAugmentLabels> labels() const;
 };
 
@@ -63,12 +67,14 @@ AugmentDraw draw_augmentation(const AugmentConfig& config, uint64_t seed, int64_
 
 /// Applies `draw` to one image [C,H,W] float32 on the CPU, H and W >= 2; returns a new tensor.
 ///
-/// Flips move pixels; the rest is one affine map, carried out band-limited (affine_resample.h), and skipped where it is
-/// the identity, for there the filters would undo each other.
-/// Source: Karras et al. 2022 (arXiv:2206.00364), App. F.2; Karras et al. 2020 (arXiv:2006.06676), App. B.
-/// Differs: each image is continued as far as it needs; in EDM's release the most demanding image of the mini-batch
-/// decides for all, and a strong zoom can reach beyond that.
-at::Tensor augment_image(const at::Tensor& image, const AugmentConfig& config, const AugmentDraw& draw);
+/// Flips move pixels; the rest is one affine map, carried out band-limited (affine_resample.h), and
+/// skipped where it is the identity, for there the filters would undo each other.
+/// Source: Karras et al. 2022 (arXiv:2206.00364), App. F.2; Karras et al. 2020 (arXiv:2006.06676),
+/// App. B.
+/// Differs: each image is continued as far as it needs; in EDM's release the most demanding image
+/// of the mini-batch decides for all, and a strong zoom can reach beyond that.
+at::Tensor augment_image(const at::Tensor& image, const AugmentConfig& config,
+                         const AugmentDraw& draw);
 
 struct Augmented {
   at::Tensor images;  ///< [B,C,H,W] float32
@@ -76,7 +82,7 @@ struct Augmented {
 };
 /// Draws and applies for a mini-batch. Shapes: images [B,C,H,W] float32, image_numbers [B] int64.
 /// Throws UsageError when shapes disagree. The result for an image does not depend on its batch.
-Augmented augment(const at::Tensor& images, const at::Tensor& image_numbers, const AugmentConfig& config,
-                  uint64_t seed);
+Augmented augment(const at::Tensor& images, const at::Tensor& image_numbers,
+                  const AugmentConfig& config, uint64_t seed);
 
 }  // namespace equipoise::data

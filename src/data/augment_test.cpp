@@ -22,28 +22,33 @@ at::Tensor noise_image(int64_t channels, int64_t height, int64_t width) {
 
 /// Low frequencies only, so that resampling loses nothing of it.
 at::Tensor smooth_image(int64_t size) {
-  const at::Tensor x = at::arange(size, at::kFloat).sub((static_cast<double>(size) - 1) / 2).view({1, 1, size});
+  const at::Tensor x =
+      at::arange(size, at::kFloat).sub((static_cast<double>(size) - 1) / 2).view({1, 1, size});
   const at::Tensor y = x.view({1, size, 1});
   return (x * 0.3).sin() * (y * 0.2).cos() + (x * 0.15 + y * 0.25).cos();
 }
 
-double max_difference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
+double max_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
 
 at::Tensor inside(const at::Tensor& image, int64_t margin) {
   return image.slice(1, margin, image.size(1) - margin).slice(2, margin, image.size(2) - margin);
 }
 
-/// The same operation from ATen's parts, as its published description reads: pad by reflection, insert zeros and
-/// filter, sample on a grid, filter and drop every other pixel.
+/// The same operation from ATen's parts, as its published description reads: pad by reflection,
+/// insert zeros and filter, sample on a grid, filter and drop every other pixel.
 at::Tensor resample_by_aten(const at::Tensor& image, const AffineMap& source) {
-  const std::vector<float> taps = {0.015404109327027373f, 0.0034907120842174702f, -0.11799011114819057f,
-                                   -0.048311742585633f,   0.4910559419267466f,    0.787641141030194f,
-                                   0.3379294217276218f,   -0.07263752278646252f,  -0.021060292512300564f,
-                                   0.04472490177066578f,  0.0017677118642428036f, -0.007800708325034148f};
+  const std::vector<float> taps = {
+      0.015404109327027373f, 0.0034907120842174702f, -0.11799011114819057f,
+      -0.048311742585633f,   0.4910559419267466f,    0.787641141030194f,
+      0.3379294217276218f,   -0.07263752278646252f,  -0.021060292512300564f,
+      0.04472490177066578f,  0.0017677118642428036f, -0.007800708325034148f};
   const int64_t height = image.size(1), width = image.size(2);
   const at::Tensor filter = at::tensor(taps), flipped = filter.flip({0});
   const int64_t left = width - 1, top = height - 1;
-  at::Tensor x = at::reflection_pad2d(image.unsqueeze(1), {left, left, top, top});  // channels as a batch
+  // Channels as a batch.
+  at::Tensor x = at::reflection_pad2d(image.unsqueeze(1), {left, left, top, top});
   at::Tensor spread = at::zeros({x.size(0), 1, 2 * x.size(2) - 1, 2 * x.size(3) - 1});
   spread.slice(2, 0, spread.size(2), 2).slice(3, 0, spread.size(3), 2).copy_(x);
   x = at::conv2d(spread, flipped.view({1, 1, 1, 12}), {}, 1, at::IntArrayRef({0, 6}));
@@ -60,11 +65,14 @@ at::Tensor resample_by_aten(const at::Tensor& image, const AffineMap& source) {
                                    .after(AffineMap::scale(static_cast<double>(out_width) / 2,
                                                            static_cast<double>(out_height) / 2));
   const auto& n = normalised.m;
-  const at::Tensor theta = at::tensor(std::vector<double>(n.begin(), n.end())).to(at::kFloat).view({1, 2, 3});
+  const at::Tensor theta =
+      at::tensor(std::vector<double>(n.begin(), n.end())).to(at::kFloat).view({1, 2, 3});
   const at::Tensor grid = at::affine_grid_generator(theta, {1, 1, out_height, out_width}, false);
   x = at::grid_sampler(x, grid.expand({x.size(0), out_height, out_width, 2}), 0, 0, false);
-  x = at::conv2d(x, filter.view({1, 1, 1, 12}), {}, at::IntArrayRef({1, 2}), at::IntArrayRef({0, 5}));
-  x = at::conv2d(x, filter.view({1, 1, 12, 1}), {}, at::IntArrayRef({2, 1}), at::IntArrayRef({5, 0}));
+  x = at::conv2d(x, filter.view({1, 1, 1, 12}), {}, at::IntArrayRef({1, 2}),
+                 at::IntArrayRef({0, 5}));
+  x = at::conv2d(x, filter.view({1, 1, 12, 1}), {}, at::IntArrayRef({2, 1}),
+                 at::IntArrayRef({5, 0}));
   return x.slice(2, 3, -3).slice(3, 3, -3).squeeze(1);
 }
 
@@ -78,15 +86,20 @@ TEST(Resample, AgreesWithTheSameStepsInATen) {
       AffineMap::rotation(0.4).after(AffineMap::scale(0.6, 1.7)).after(AffineMap::rotation(-0.4)),
       AffineMap::shift(25, 3)};
   for (size_t i = 0; i < maps.size(); ++i)
-    EXPECT_LT(max_difference(resample(image, maps[i]), resample_by_aten(image, maps[i])), 2e-4) << "map " << i;
+    EXPECT_LT(max_difference(resample(image, maps[i]), resample_by_aten(image, maps[i])), 2e-4)
+        << "map " << i;
 }
 
 TEST(Resample, IdentityAndWholeShiftsAreExact) {
   const at::Tensor image = noise_image(2, 9, 11);
   EXPECT_LT(max_difference(resample(image, {}), image), 1e-5);
-  const at::Tensor shifted = resample(image, AffineMap::shift(-3, -2));  // shows what lies 3 left and 2 up
-  EXPECT_LT(max_difference(shifted.slice(1, 2).slice(2, 3), image.slice(1, 0, -2).slice(2, 0, -3)), 1e-5);
-  EXPECT_LT(max_difference(shifted.select(2, 0), resample(image, AffineMap::shift(0, -2)).select(2, 3)), 1e-5)
+  // Shows what lies 3 left and 2 up.
+  const at::Tensor shifted = resample(image, AffineMap::shift(-3, -2));
+  EXPECT_LT(max_difference(shifted.slice(1, 2).slice(2, 3), image.slice(1, 0, -2).slice(2, 0, -3)),
+            1e-5);
+  EXPECT_LT(
+      max_difference(shifted.select(2, 0), resample(image, AffineMap::shift(0, -2)).select(2, 3)),
+      1e-5)
       << "beyond the border the image is reflected";
 }
 
@@ -94,7 +107,8 @@ TEST(Resample, QuarterTurnsAreExactInside) {
   const at::Tensor image = smooth_image(24);
   const at::Tensor turned = resample(image, AffineMap::rotation(std::numbers::pi / 2));
   // Pixel (x, y) shows source (-y, x): rows become columns.
-  // sym6 is not quite symmetric: what is turned moves by a tenth of a pixel, at slopes up to 0.5 a pixel.
+  // sym6 is not quite symmetric: what is turned moves by a tenth of a pixel, at slopes up to 0.5 a
+  // pixel.
   EXPECT_LT(max_difference(inside(turned, 6), inside(image.transpose(1, 2).flip({1}), 6)), 0.05);
   EXPECT_GT(max_difference(inside(turned, 6), inside(image.transpose(1, 2).flip({2}), 6)), 0.5);
 }
@@ -127,7 +141,8 @@ TEST(Augment, EachChangeHappensAtItsRate) {
     const auto labels = draw_augmentation(config, 1, i).labels();
     for (size_t k = 0; k < labels.size(); ++k) counts[k] += labels[k] != 0 ? 1 : 0;
   }
-  const std::array<double, kNumAugmentLabels> rates = {0.5, 0.06, 0.12, 0.12, 0.12, 0.12, 0.06, 0.12, 0.12};
+  const std::array<double, kNumAugmentLabels> rates = {0.5,  0.06, 0.12, 0.12, 0.12,
+                                                       0.12, 0.06, 0.12, 0.12};
   for (size_t k = 0; k < rates.size(); ++k) {
     const double rate = rates[k];
     const double standard_error = std::sqrt(rate * (1 - rate) / kDraws);
@@ -145,9 +160,11 @@ TEST(Augment, LabelsSayWhatHappened) {
   draw.shift_x = 0.25;
   draw.shift_y = -0.75;
   const auto labels = draw.labels();
-  const std::array<double, 9> expected = {0,    1,    -0.5, std::cos(2) - 1, std::sin(2), 1.5 * std::cos(-1),
-                                          1.5 * std::sin(-1), 0.25, -0.75};
-  for (size_t k = 0; k < expected.size(); ++k) EXPECT_FLOAT_EQ(labels[k], static_cast<float>(expected[k])) << k;
+  const std::array<double, 9> expected = {
+      0,    1,    -0.5, std::cos(2) - 1, std::sin(2), 1.5 * std::cos(-1), 1.5 * std::sin(-1),
+      0.25, -0.75};
+  for (size_t k = 0; k < expected.size(); ++k)
+    EXPECT_FLOAT_EQ(labels[k], static_cast<float>(expected[k])) << k;
 }
 
 TEST(AugmentImage, MovesThingsTheWayTheLabelsSay) {
@@ -155,15 +172,18 @@ TEST(AugmentImage, MovesThingsTheWayTheLabelsSay) {
   const AugmentConfig config;
   AugmentDraw right;
   right.shift_x = 1;  // 0.125 * 32 = 4 pixels
-  EXPECT_LT(max_difference(augment_image(image, config, right).slice(2, 4), image.slice(2, 0, -4)), 1e-5);
+  EXPECT_LT(max_difference(augment_image(image, config, right).slice(2, 4), image.slice(2, 0, -4)),
+            1e-5);
   AugmentDraw down;
   down.shift_y = 1;
-  EXPECT_LT(max_difference(augment_image(image, config, down).slice(1, 4), image.slice(1, 0, -4)), 1e-5);
+  EXPECT_LT(max_difference(augment_image(image, config, down).slice(1, 4), image.slice(1, 0, -4)),
+            1e-5);
 
   AugmentDraw larger;
   larger.log2_scale = 5;  // 5 * 0.2 octaves: twice as large
   const at::Tensor zoomed = augment_image(image, config, larger);
-  // Twice as large about the centre between pixels 15 and 16: output 15.5 + 2 d shows input 15.5 + d.
+  // Twice as large about the centre between pixels 15 and 16: output 15.5 + 2 d shows input 15.5 +
+  // d.
   const double at_three = image[0][17][18].item<double>();  // d = (2.5, 1.5)
   const at::Tensor around = zoomed[0].slice(0, 18, 20).slice(1, 20, 22);
   EXPECT_NEAR(around.mean().item<double>(), at_three, 0.03);
@@ -190,8 +210,14 @@ TEST(Augment, GivesTheSameImageInAnyBatch) {
 }
 
 TEST(Augment, RefusesOtherShapes) {
-  EXPECT_THAT(error_of([] { augment(at::zeros({2, 2}), indices({0, 1}), {}, 0); }), HasSubstr("images"));
-  EXPECT_THAT(error_of([] { augment(at::zeros({2, 1, 2, 2}), indices({0}), {}, 0); }), HasSubstr("image_numbers"));
+  EXPECT_THAT(error_of([] {
+                augment(at::zeros({2, 2}), indices({0, 1}), {}, 0);
+              }),
+              HasSubstr("images"));
+  EXPECT_THAT(error_of([] {
+                augment(at::zeros({2, 1, 2, 2}), indices({0}), {}, 0);
+              }),
+              HasSubstr("image_numbers"));
 }
 
 }  // namespace

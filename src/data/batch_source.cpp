@@ -9,8 +9,8 @@
 namespace equipoise::data {
 namespace {
 
-EndlessStream make_stream(const at::Tensor& indices, const BatchSource::Options& options, uint32_t which,
-                          const std::string& name) {
+EndlessStream make_stream(const at::Tensor& indices, const BatchSource::Options& options,
+                          uint32_t which, const std::string& name) {
   if (indices.numel() == 0)
     throw UsageError({.where = "BatchSource",
                       .what = fmt::format("the {} is empty, and the objective trains on it", name),
@@ -22,8 +22,8 @@ EndlessStream make_stream(const at::Tensor& indices, const BatchSource::Options&
 
 }  // namespace
 
-BatchSource::BatchSource(std::shared_ptr<const ImageSet> set, const at::Tensor& biased, const at::Tensor& reference,
-                         const Options& options)
+BatchSource::BatchSource(std::shared_ptr<const ImageSet> set, const at::Tensor& biased,
+                         const at::Tensor& reference, const Options& options)
     : set_(std::move(set)), options_(options) {
   if (options.law != Law::kReference) biased_ = make_stream(biased, options, 0, "biased set");
   if (options.law != Law::kBiased) reference_ = make_stream(reference, options, 1, "reference set");
@@ -35,7 +35,8 @@ BatchSource::BatchSource(std::shared_ptr<const ImageSet> set, const at::Tensor& 
                       .hint = ""});
 }
 
-/// Under kHalfAndHalf the even numbers of the range are a range of positions of one stream, the odd ones of the other.
+/// Under kHalfAndHalf the even numbers of the range are a range of positions of one stream, the odd
+/// ones of the other.
 at::Tensor BatchSource::indices_of(int64_t first, int64_t count) const {
   if (options_.law == Law::kBiased) return biased_->take(first, count);
   if (options_.law == Law::kReference) return reference_->take(first, count);
@@ -45,7 +46,8 @@ at::Tensor BatchSource::indices_of(int64_t first, int64_t count) const {
     const int64_t begin_position = (first + 1 - parity) / 2;
     const int64_t end_position = (end + 1 - parity) / 2;
     const int64_t offset = (first % 2 == parity) ? 0 : 1;
-    indices.slice(0, offset, count, 2).copy_(stream.take(begin_position, end_position - begin_position));
+    indices.slice(0, offset, count, 2)
+        .copy_(stream.take(begin_position, end_position - begin_position));
   };
   fill(*biased_, 0);
   fill(*reference_, 1);
@@ -68,7 +70,8 @@ Batch BatchSource::batch(int64_t first_image_number, int64_t count) const {
                            ? batch.image_numbers.remainder(2).eq(1)
                            : at::full({count}, options_.law == Law::kReference, at::kBool);
   if (options_.augment.is_on()) {
-    Augmented augmented = augment(batch.images, batch.image_numbers, options_.augment, options_.seed);
+    Augmented augmented =
+        augment(batch.images, batch.image_numbers, options_.augment, options_.seed);
     batch.images = augmented.images;
     batch.augment_labels = augmented.labels;
   }

@@ -31,9 +31,11 @@ struct Batch {
 
 /// Makes the mini-batch of any range of image numbers.
 ///
-/// Under kHalfAndHalf image number n comes from position n / 2 of its stream, so every mini-batch of even size holds
-/// exactly as many biased as reference images, whatever its size (p_obs = 1/2 p_bias + 1/2 p_data).
-/// Random: Purpose::kShuffle (the streams) and Purpose::kAugment, by image number. Safe to share between threads.
+/// Under kHalfAndHalf image number n comes from position n / 2 of its stream, so every mini-batch
+/// of even size holds exactly as many biased as reference images, whatever its size (p_obs = 1/2
+/// p_bias + 1/2 p_data).
+/// Random: Purpose::kShuffle (the streams) and Purpose::kAugment, by image number. Safe to share
+/// between threads.
 class BatchSource {
  public:
   struct Options {
@@ -43,8 +45,8 @@ class BatchSource {
     AugmentConfig augment;         ///< probability 0 = none
   };
   /// Throws UsageError when the law needs a set that is empty, or vectors are to be augmented.
-  BatchSource(std::shared_ptr<const ImageSet> set, const at::Tensor& biased, const at::Tensor& reference,
-              const Options& options);
+  BatchSource(std::shared_ptr<const ImageSet> set, const at::Tensor& biased,
+              const at::Tensor& reference, const Options& options);
 
   /// Throws UsageError when count < 1 or first_image_number < 0.
   Batch batch(int64_t first_image_number, int64_t count) const;

@@ -52,15 +52,18 @@ RC_GTEST_PROP(EndlessStream, IsAddressedByPositionAlone, ()) {
   const auto first = *rc::gen::inRange<int64_t>(0, 100);
   const auto count = *rc::gen::inRange<int64_t>(0, 70);
   const at::Tensor from_start = EndlessStream(at::arange(size), 9, 3).take(0, first + count);
-  RC_ASSERT(at::equal(EndlessStream(at::arange(size), 9, 3).take(first, count), from_start.slice(0, first)));
+  RC_ASSERT(at::equal(EndlessStream(at::arange(size), 9, 3).take(first, count),
+                      from_start.slice(0, first)));
 }
 
 TEST(EndlessStream, RefusesAnEmptySet) {
-  EXPECT_THAT(error_of([] { EndlessStream(indices({}), 0, 0); }), HasSubstr("a training set is empty"));
+  EXPECT_THAT(error_of([] { EndlessStream(indices({}), 0, 0); }),
+              HasSubstr("a training set is empty"));
 }
 
 TEST(BatchSource, HoldsHalfOfEachWhateverTheBatchSize) {
-  const BatchSource source(shared_set({40}), at::arange(0, 30), at::arange(30, 40), with_law(Law::kHalfAndHalf));
+  const BatchSource source(shared_set({40}), at::arange(0, 30), at::arange(30, 40),
+                           with_law(Law::kHalfAndHalf));
   for (const int64_t size : {2, 6, 50}) {
     const Batch batch = source.batch(size, size);
     EXPECT_EQ(batch.is_reference.sum().item<int64_t>(), size / 2);
@@ -70,7 +73,8 @@ TEST(BatchSource, HoldsHalfOfEachWhateverTheBatchSize) {
 }
 
 TEST(BatchSource, PassesThroughBothSetsAtTheirOwnPace) {
-  const BatchSource source(shared_set({40}), at::arange(0, 30), at::arange(30, 40), with_law(Law::kHalfAndHalf));
+  const BatchSource source(shared_set({40}), at::arange(0, 30), at::arange(30, 40),
+                           with_law(Law::kHalfAndHalf));
   const at::Tensor drawn = source.batch(0, 60).indices;
   const std::vector<int64_t> biased = to_vector(drawn.slice(0, 0, 60, 2));
   const std::vector<int64_t> reference = to_vector(drawn.slice(0, 1, 60, 2));
@@ -83,7 +87,8 @@ RC_GTEST_PROP(BatchSource, GivesTheSameImagesHoweverBatchesAreCut, ()) {
   const auto first = *rc::gen::inRange<int64_t>(0, 100);
   const auto count = *rc::gen::inRange<int64_t>(1, 40);
   const auto cut = *rc::gen::inRange<int64_t>(0, count);
-  const BatchSource source(shared_set({20, 20}), at::arange(0, 23), at::arange(23, 40), with_law(law));
+  const BatchSource source(shared_set({20, 20}), at::arange(0, 23), at::arange(23, 40),
+                           with_law(law));
   const Batch whole = source.batch(first, count);
   const Batch right = source.batch(first + cut, count - cut);
   RC_ASSERT(at::equal(whole.indices.slice(0, cut), right.indices));
@@ -94,18 +99,21 @@ RC_GTEST_PROP(BatchSource, GivesTheSameImagesHoweverBatchesAreCut, ()) {
 
 TEST(BatchSource, OneSetLawsUseThatSetAlone) {
   const auto set = shared_set({40});
-  const Batch biased = BatchSource(set, at::arange(0, 30), indices({}), with_law(Law::kBiased)).batch(0, 30);
+  const Batch biased =
+      BatchSource(set, at::arange(0, 30), indices({}), with_law(Law::kBiased)).batch(0, 30);
   EXPECT_EQ(biased.is_reference.sum().item<int64_t>(), 0);
   EXPECT_LT(biased.indices.max().item<int64_t>(), 30);
-  const Batch reference = BatchSource(set, indices({}), at::arange(30, 40), with_law(Law::kReference)).batch(0, 30);
+  const Batch reference =
+      BatchSource(set, indices({}), at::arange(30, 40), with_law(Law::kReference)).batch(0, 30);
   EXPECT_EQ(reference.is_reference.sum().item<int64_t>(), 30);
   EXPECT_GE(reference.indices.min().item<int64_t>(), 30);
 }
 
 TEST(BatchSource, RefusesMissingSetsAndEmptyRanges) {
   const auto set = shared_set({40});
-  EXPECT_THAT(error_of([&] { BatchSource(set, at::arange(40), indices({}), with_law(Law::kHalfAndHalf)); }),
-              HasSubstr("the reference set is empty"));
+  EXPECT_THAT(
+      error_of([&] { BatchSource(set, at::arange(40), indices({}), with_law(Law::kHalfAndHalf)); }),
+      HasSubstr("the reference set is empty"));
   const BatchSource source(set, at::arange(40), indices({}), with_law(Law::kBiased));
   EXPECT_THAT(error_of([&] { source.batch(0, 0); }), HasSubstr("0 images from 0"));
   EXPECT_THAT(error_of([&] { source.batch(-1, 2); }), HasSubstr("2 images from -1"));
@@ -113,7 +121,8 @@ TEST(BatchSource, RefusesMissingSetsAndEmptyRanges) {
 
 TEST(BatchSource, AugmentsByImageNumber) {
   ImageSet set = tiny_set({8});
-  set.images = at::arange(8 * 3 * 8 * 8, at::kLong).mul(37).remainder(256).to(at::kByte).view({8, 3, 8, 8});
+  set.images =
+      at::arange(8 * 3 * 8 * 8, at::kLong).mul(37).remainder(256).to(at::kByte).view({8, 3, 8, 8});
   BatchSource::Options options = with_law(Law::kBiased);
   options.augment.probability = 0.5;
   const BatchSource source(std::make_shared<ImageSet>(set), at::arange(8), indices({}), options);

@@ -1,4 +1,5 @@
-// The binary batches of CIFAR-10: records of 3,073 bytes, a label and then 1,024 red, green and blue values.
+// The binary batches of CIFAR-10: records of 3,073 bytes, a label and then 1,024 red, green and
+// blue values.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -34,7 +35,8 @@ std::vector<fs::path> find_batches(const fs::path& folder, const std::string& pa
 }
 
 bool is_cifar(const fs::path& path) {
-  if (fs::is_directory(path)) return !find_batches(path, "train").empty() || !find_batches(path, "test").empty();
+  if (fs::is_directory(path))
+    return !find_batches(path, "train").empty() || !find_batches(path, "test").empty();
   return is_batch_name(path);
 }
 
@@ -45,17 +47,19 @@ at::Tensor read_records(const fs::path& path) {
   if (size % kRecord != 0)
     throw DataError({.where = path.string(),
                      .what = "the last record is cut off, or this is no CIFAR-10 batch",
-                     .got = fmt::format("{} bytes = {} records and {} bytes", size, size / kRecord, size % kRecord),
+                     .got = fmt::format("{} bytes = {} records and {} bytes", size, size / kRecord,
+                                        size % kRecord),
                      .expected = fmt::format("a multiple of {} bytes", kRecord),
                      .hint = ""});
   at::Tensor records = at::empty({size / kRecord, kRecord}, at::kByte);
   std::ranges::copy(bytes, reinterpret_cast<char*>(records.data_ptr<uint8_t>()));
-  const at::Tensor odd = records.select(1, 0).ge(static_cast<int64_t>(kClassNames.size())).nonzero();
+  const at::Tensor odd =
+      records.select(1, 0).ge(static_cast<int64_t>(kClassNames.size())).nonzero();
   if (odd.numel() > 0) {
     const int64_t record = odd[0][0].item<int64_t>();
     throw DataError({.where = path.string(),
-                     .what = fmt::format("the label of record {} (byte {}) is not a CIFAR-10 class", record,
-                                         record * kRecord),
+                     .what = fmt::format("the label of record {} (byte {}) is not a CIFAR-10 class",
+                                         record, record * kRecord),
                      .got = std::to_string(records[record][0].item<int64_t>()),
                      .expected = "0 to 9",
                      .hint = ""});
@@ -66,7 +70,8 @@ at::Tensor read_records(const fs::path& path) {
 ImageSet read_cifar(const DatasetSpec& spec, const ReadOptions& options) {
   check_options(spec, {});
   const bool is_folder = fs::is_directory(spec.path);
-  const std::vector<fs::path> files = is_folder ? find_batches(spec.path, spec.part) : std::vector{spec.path};
+  const std::vector<fs::path> files =
+      is_folder ? find_batches(spec.path, spec.part) : std::vector{spec.path};
   if (files.empty())
     throw DataError({.where = spec.path.string(),
                      .what = "the folder has no CIFAR-10 batches",
@@ -87,7 +92,8 @@ ImageSet read_cifar(const DatasetSpec& spec, const ReadOptions& options) {
 
 const bool registered = DatasetRegistry::instance().add(
     {.name = "cifar",
-     .summary = "CIFAR-10's binary batches, plain or compressed: one file, or the folder (#test = test_batch).",
+     .summary = "CIFAR-10's binary batches, plain or compressed: one file, or the folder (#test = "
+                "test_batch).",
      .source = "https://www.cs.toronto.edu/~kriz/cifar.html",
      .use_when = "The official CIFAR-10 binary archive or a part of it."},
     {.recognises = is_cifar, .read = read_cifar});

@@ -12,13 +12,16 @@
 namespace equipoise::data {
 namespace {
 
-std::string entry_name(int64_t index) { return fmt::format("{:05}/img{:08}.png", index / 1000, index); }
+std::string entry_name(int64_t index) {
+  return fmt::format("{:05}/img{:08}.png", index / 1000, index);
+}
 
 nlohmann::ordered_json labels_document(const ImageSet& set) {
   nlohmann::ordered_json document{{"labels", nullptr}};
   if (!set.has_labels()) return document;
   nlohmann::ordered_json labels = nlohmann::ordered_json::array();
-  for (int64_t i = 0; i < set.size(); ++i) labels.push_back({entry_name(i), set.labels[i].item<int64_t>()});
+  for (int64_t i = 0; i < set.size(); ++i)
+    labels.push_back({entry_name(i), set.labels[i].item<int64_t>()});
   document["labels"] = std::move(labels);
   document["class_names"] = set.class_names;
   return document;
@@ -46,11 +49,13 @@ void convert_to_zip(const ImageSet& set, const std::filesystem::path& out) {
                       .expected = "images",
                       .hint = ""});
   io::ZipWriter archive(out);
-  for (int64_t i = 0; i < set.size(); ++i) archive.add(entry_name(i), io::encode_png(set.images[i]));
+  for (int64_t i = 0; i < set.size(); ++i)
+    archive.add(entry_name(i), io::encode_png(set.images[i]));
   archive.add("dataset.json", labels_document(set).dump());
   archive.finish();
   if (!set.attributes.empty())
-    io::write_file_atomically(std::filesystem::path(out).replace_extension(".csv"), io::to_csv(attribute_table(set)));
+    io::write_file_atomically(std::filesystem::path(out).replace_extension(".csv"),
+                              io::to_csv(attribute_table(set)));
 }
 
 }  // namespace equipoise::data

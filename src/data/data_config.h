@@ -11,8 +11,10 @@ namespace equipoise::data {
 
 struct SplitConfig {
   std::string protocol = "none";
-  std::vector<std::string> attributes = {"class"};  ///< what divides the images into groups; several = their cross
-  std::vector<std::string> classes;                 ///< groups that `minority` cuts or whose share `attribute` sets
+  std::vector<std::string> attributes = {
+      "class"};  ///< what divides the images into groups; several = their cross
+  /// Groups that `minority` cuts or whose share `attribute` sets.
+  std::vector<std::string> classes;
   double fraction = 0.1;
   double imbalance = 100;
   double share = 0.1;
@@ -22,12 +24,14 @@ struct SplitConfig {
 
   void fields(FieldVisitor& f) {
     f("protocol", protocol, "", "how the biased set is made (equipoise list splits)");
-    f("attributes", attributes, "", "what divides images into groups; several are crossed as 'Female/Black'");
+    f("attributes", attributes, "",
+      "what divides images into groups; several are crossed as 'Female/Black'");
     f("classes", classes, "", "groups meant by 'minority' and 'attribute', by name");
     f("fraction", fraction, "", "minority: what the named groups keep", {0, 1});
     f("imbalance", imbalance, "", "long-tail: ratio r of the first group to the last", {1, 1e6});
     f("share", share, "", "attribute: share of the named groups in the biased set", {0, 1});
-    f("num_images", num_images, "images", "attribute: size of the biased set; 0 = as large as possible", {0, 1e12});
+    f("num_images", num_images, "images",
+      "attribute: size of the biased set; 0 = as large as possible", {0, 1e12});
     f("biased_file", biased_file, "", "file: indices or image names of the biased set, one a line");
     f("reference_file", reference_file, "", "file: the same for the reference set; empty = drawn");
   }
@@ -39,10 +43,12 @@ struct ReferenceConfig {
   std::vector<double> shares;
 
   void fields(FieldVisitor& f) {
-    f("size", size, "", "below 1: fraction of the biased set; else number of images; 0 = no reference", {0, 1e12});
+    f("size", size, "",
+      "below 1: fraction of the biased set; else number of images; 0 = no reference", {0, 1e12});
     f.choice("balance", balance, {"balanced", "as-is", "shares"},
              "groups of the reference: equally many, as in the whole set, or as `shares` says");
-    f("shares", shares, "", "share of each group, in the groups' order, when balance is 'shares'", {0, 1});
+    f("shares", shares, "", "share of each group, in the groups' order, when balance is 'shares'",
+      {0, 1});
   }
 };
 
@@ -56,8 +62,10 @@ struct DataConfig {
 
   void fields(FieldVisitor& f) {
     f("path", path, "", "the data set: PATH or reader:PATH (equipoise list datasets)");
-    f("evaluation", evaluation, "", "another data set, for the classifier and for measuring; empty = use heldout");
-    f("heldout", heldout, "", "share of every group kept from training, for the classifier and measuring", {0, 0.9});
+    f("evaluation", evaluation, "",
+      "another data set, for the classifier and for measuring; empty = use heldout");
+    f("heldout", heldout, "",
+      "share of every group kept from training, for the classifier and measuring", {0, 0.9});
     f.group("split", split, "how the biased set is made");
     f.group("reference", reference, "the small unbiased set");
   }

@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 namespace {
 
 bool looks_like_reader_name(const std::string& text) {
-  return text.size() > 1 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos;
+  return text.size() > 1 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos;
 }
 
 std::map<std::string, std::string> parse_query(const std::string& query, const std::string& where) {
@@ -33,7 +34,8 @@ std::map<std::string, std::string> parse_query(const std::string& query, const s
   return options;
 }
 
-/// Cuts `text` at the last `mark` and returns what follows it, unless the whole is the name of a file.
+/// Cuts `text` at the last `mark` and returns what follows it, unless the whole is the name of a
+/// file.
 std::optional<std::string> cut_suffix(std::string& text, char mark) {
   const size_t position = text.rfind(mark);
   if (position == std::string::npos || fs::exists(text)) return std::nullopt;
@@ -45,11 +47,13 @@ std::optional<std::string> cut_suffix(std::string& text, char mark) {
 std::string guess_reader(const fs::path& path) {
   for (const auto& [name, entry] : DatasetRegistry::instance().entries())
     if (entry.make.recognises && entry.make.recognises(path)) return name;
-  throw DataError({.where = path.string(),
-                   .what = "no image set was recognised here",
-                   .got = fs::is_directory(path) ? "a folder without PNG, JPEG, IDX or CIFAR files" : "a file of another kind",
-                   .expected = fmt::format("one of: {}", fmt::join(DatasetRegistry::instance().names(), ", ")),
-                   .hint = "Unpack archives other than zip, or name the reader, as in zip:PATH"});
+  throw DataError(
+      {.where = path.string(),
+       .what = "no image set was recognised here",
+       .got = fs::is_directory(path) ? "a folder without PNG, JPEG, IDX or CIFAR files"
+                                     : "a file of another kind",
+       .expected = fmt::format("one of: {}", fmt::join(DatasetRegistry::instance().names(), ", ")),
+       .hint = "Unpack archives other than zip, or name the reader, as in zip:PATH"});
 }
 
 void rename_classes(ImageSet& set, const std::string& joined, const std::string& where) {
@@ -76,7 +80,8 @@ DatasetSpec parse_dataset_spec(const std::string& text) {
   spec.text = text;
   std::string rest = text;
   const size_t colon = text.find(':');
-  if (colon != std::string::npos && !fs::exists(text) && looks_like_reader_name(text.substr(0, colon))) {
+  if (colon != std::string::npos && !fs::exists(text) &&
+      looks_like_reader_name(text.substr(0, colon))) {
     spec.reader = text.substr(0, colon);
     registry.find(spec.reader);  // an unknown name ends here
     rest = text.substr(colon + 1);
@@ -94,7 +99,8 @@ DatasetSpec parse_dataset_spec(const std::string& text) {
   spec.path = rest;
   const bool needs_path = spec.reader.empty() || registry.find(spec.reader).make.recognises;
   if (needs_path && !fs::exists(spec.path))
-    throw DataError({.where = rest, .what = "no such file or folder", .got = "", .expected = "", .hint = ""});
+    throw DataError(
+        {.where = rest, .what = "no such file or folder", .got = "", .expected = "", .hint = ""});
   if (spec.reader.empty()) spec.reader = guess_reader(spec.path);
   return spec;
 }

@@ -1,4 +1,5 @@
-// How image sets come in: one reader a format, registered by name, chosen by the user or by what lies at the path.
+// How image sets come in: one reader a format, registered by name, chosen by the user or by what
+// lies at the path.
 //
 //   folder   a tree of PNG/JPEG files: class = sub-folder, or metadata.csv, metadata.jsonl, dataset.json
 //   zip      the EDM data set archive, with a CSV of attributes beside it
@@ -19,7 +20,8 @@
 
 namespace equipoise::data {
 
-/// What the user named: `PATH` or `reader:PATH`, with an optional `#part` and `?key=value&key=value`.
+/// What the user named: `PATH` or `reader:PATH`, with an optional `#part` and
+/// `?key=value&key=value`.
 struct DatasetSpec {
   std::string text;                            ///< as given
   std::string reader;                          ///< a registered name
@@ -44,13 +46,15 @@ struct DatasetReader {
 };
 using DatasetRegistry = Registry<DatasetReader, DatasetReader>;
 
-/// Splits a spec into its parts and finds the reader. A '?', '#' or ':' that belongs to an existing path stays in it.
-/// Throws UsageError on an unknown reader or a malformed query; DataError when nothing is there or no reader knows it.
+/// Splits a spec into its parts and finds the reader. A '?', '#' or ':' that belongs to an existing
+/// path stays in it.
+/// Throws UsageError on an unknown reader or a malformed query; DataError when nothing is there or
+/// no reader knows it.
 DatasetSpec parse_dataset_spec(const std::string& text);
 
-/// Reads an image set. Throws DataError naming file, entry, what was found and what was expected: truncated or
-/// mislabelled files, images of unequal size (the first odd one), labels without images, images without labels where
-/// asked for, an empty class, zero images.
+/// Reads an image set. Throws DataError naming file, entry, what was found and what was expected:
+/// truncated or mislabelled files, images of unequal size (the first odd one), labels without
+/// images, images without labels where asked for, an empty class, zero images.
 ImageSet load_images(const std::string& spec, const ReadOptions& options = {});
 
 }  // namespace equipoise::data

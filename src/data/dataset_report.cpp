@@ -72,9 +72,9 @@ void note_contradictions(const ImageSet& set, DatasetReport& report) {
   };
   for (const auto& [first, second] : report.duplicates)
     if (class_of(first) != class_of(second))
-      report.problems.push_back(fmt::format("images {} and {} have the same pixels but different classes, {} and {}",
-                                            name_of(set, first), name_of(set, second), class_of(first),
-                                            class_of(second)));
+      report.problems.push_back(fmt::format(
+          "images {} and {} have the same pixels but different classes, {} and {}",
+          name_of(set, first), name_of(set, second), class_of(first), class_of(second)));
 }
 
 void note_empty_classes(DatasetReport& report) {
@@ -94,7 +94,8 @@ DatasetReport describe(const ImageSet& set) {
   report.num_images = set.size();
   report.shape = set.images.sizes().slice(1).vec();
   if (set.has_labels()) report.groups["class"] = count_values({set.class_names, set.labels});
-  for (const auto& [name, attribute] : set.attributes) report.groups.emplace(name, count_values(attribute));
+  for (const auto& [name, attribute] : set.attributes)
+    report.groups.emplace(name, count_values(attribute));
   measure_pixels(set.images, report);
   report.duplicates = find_duplicates(set.images);
   note_empty_classes(report);
@@ -127,8 +128,9 @@ Json DatasetReport::to_json() const {
   }
   Json pairs = Json::array();
   for (const auto& [first, second] : duplicates) pairs.push_back({first, second});
-  return {{"source", source}, {"sha256", sha256}, {"num_images", num_images}, {"shape", shape},
-          {"groups", groups_json}, {"mean", mean}, {"std", std}, {"duplicates", pairs}, {"problems", problems}};
+  return {{"source", source}, {"sha256", sha256},      {"num_images", num_images},
+          {"shape", shape},   {"groups", groups_json}, {"mean", mean},
+          {"std", std},       {"duplicates", pairs},   {"problems", problems}};
 }
 
 std::string DatasetReport::to_text() const {
@@ -136,17 +138,20 @@ std::string DatasetReport::to_text() const {
   if (num_images > 0) {
     text += fmt::format("  images      {} of {}\n", num_images, fmt::join(shape, " x "));
     text += fmt::format("  sha256      {}\n", sha256);
-    text += fmt::format("  mean, std   {:.2f}; {:.2f}\n", fmt::join(mean, " "), fmt::join(std, " "));
+    text +=
+        fmt::format("  mean, std   {:.2f}; {:.2f}\n", fmt::join(mean, " "), fmt::join(std, " "));
     for (const auto& [name, counts] : groups) {
       text += fmt::format("  {}\n", name);
       for (size_t k = 0; k < counts.values.size(); ++k)
-        text += fmt::format("    {:<20} {:>8}  {:5.1f} %\n", counts.values[k], counts.counts[k],
-                            100.0 * static_cast<double>(counts.counts[k]) / static_cast<double>(num_images));
+        text += fmt::format(
+            "    {:<20} {:>8}  {:5.1f} %\n", counts.values[k], counts.counts[k],
+            100.0 * static_cast<double>(counts.counts[k]) / static_cast<double>(num_images));
     }
     text += fmt::format("  duplicates  {}\n", duplicates.size());
   }
   for (const std::string& problem : problems) text += fmt::format("  problem: {}\n", problem);
-  text += problems.empty() ? "  no problems found\n" : fmt::format("  problems found: {}\n", problems.size());
+  text += problems.empty() ? "  no problems found\n"
+                           : fmt::format("  problems found: {}\n", problems.size());
   return text;
 }
 

@@ -23,12 +23,12 @@ struct DatasetReport {
 
   std::string source;
   std::string sha256;
-  std::vector<int64_t> shape;            ///< of one image: [C,H,W], or [D] for vectors
+  std::vector<int64_t> shape;  ///< of one image: [C,H,W], or [D] for vectors
   int64_t num_images = 0;
   std::map<std::string, Counts> groups;  ///< "class" and every attribute
-  std::vector<double> mean, std;         ///< per channel, in pixel units (0 … 255; vectors: their own)
-  std::vector<Duplicate> duplicates;     ///< each later copy with the first image that looks the same
-  std::vector<std::string> problems;     ///< one plain sentence each; empty = the set is sound
+  std::vector<double> mean, std;  ///< per channel, in pixel units (0 … 255; vectors: their own)
+  std::vector<Duplicate> duplicates;  ///< each later copy with the first image that looks the same
+  std::vector<std::string> problems;  ///< one plain sentence each; empty = the set is sound
 
   nlohmann::ordered_json to_json() const;
   std::string to_text() const;
@@ -37,7 +37,8 @@ struct DatasetReport {
 /// Describes a set that is already in memory.
 DatasetReport describe(const ImageSet& set);
 /// Reads the set named by `spec`, collecting its problems instead of stopping at the first.
-/// Throws UsageError for a spec that makes no sense; what is wrong with the data ends up in `problems`.
+/// Throws UsageError for a spec that makes no sense; what is wrong with the data ends up in
+/// `problems`.
 DatasetReport check_dataset(const std::string& spec);
 
 }  // namespace equipoise::data

@@ -47,8 +47,8 @@ TEST(DatasetReport, CollectsAllProblems) {
   folder.write("a/2.png", flat_png(10, 3, 7));
   folder.write("b/readme.txt", "no images");
   const DatasetReport report = check_dataset(folder.string());
-  EXPECT_THAT(report.problems,
-              ElementsAre(HasSubstr("a/1.png"), HasSubstr("a/2.png"), HasSubstr("class 'b' has no images")));
+  EXPECT_THAT(report.problems, ElementsAre(HasSubstr("a/1.png"), HasSubstr("a/2.png"),
+                                           HasSubstr("class 'b' has no images")));
   EXPECT_EQ(report.num_images, 1);
   EXPECT_THAT(report.to_text(), HasSubstr("problems found: 3"));
 }

@@ -14,14 +14,17 @@ namespace {
 
 std::string strip(const std::string& line) {
   const size_t begin = line.find_first_not_of(" \t\r");
-  return begin == std::string::npos ? "" : line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+  return begin == std::string::npos
+             ? ""
+             : line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
 }
 
 /// Finds images by index or by name.
 class ImageFinder {
  public:
   explicit ImageFinder(const ImageSet& set) : num_images_(set.size()) {
-    for (size_t i = 0; i < set.names.size(); ++i) index_of_.emplace(set.names[i], static_cast<int64_t>(i));
+    for (size_t i = 0; i < set.names.size(); ++i)
+      index_of_.emplace(set.names[i], static_cast<int64_t>(i));
   }
   int64_t find(const std::string& text, const std::string& where) const {
     if (const auto it = index_of_.find(text); it != index_of_.end()) return it->second;
@@ -29,17 +32,20 @@ class ImageFinder {
     const auto result = std::from_chars(text.data(), text.data() + text.size(), index);
     const bool is_number = result.ec == std::errc() && result.ptr == text.data() + text.size();
     if (!is_number || index < 0 || index >= num_images_)
-      throw DataError({.where = where,
-                       .what = "the line names no image of the set",
-                       .got = fmt::format("'{}'", text),
-                       .expected = fmt::format("{}an index from 0 to {}", name_hint(), num_images_ - 1),
-                       .hint = ""});
+      throw DataError(
+          {.where = where,
+           .what = "the line names no image of the set",
+           .got = fmt::format("'{}'", text),
+           .expected = fmt::format("{}an index from 0 to {}", name_hint(), num_images_ - 1),
+           .hint = ""});
     return index;
   }
 
  private:
   std::string name_hint() const {
-    return index_of_.empty() ? "" : fmt::format("an image name such as '{}', or ", index_of_.begin()->first);
+    return index_of_.empty()
+               ? ""
+               : fmt::format("an image name such as '{}', or ", index_of_.begin()->first);
   }
 
   int64_t num_images_;

@@ -1,5 +1,5 @@
-// A tree of PNG and JPEG files. What is known of them is looked for in this order: dataset.json (as in EDM's archives),
-// metadata.jsonl, metadata.csv, the names of the sub-folders.
+// A tree of PNG and JPEG files. What is known of them is looked for in this order: dataset.json (as
+// in EDM's archives), metadata.jsonl, metadata.csv, the names of the sub-folders.
 #include <algorithm>
 #include <memory>
 
@@ -15,12 +15,15 @@ namespace equipoise::data {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+bool is_hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
 
 /// Paths of all images below `folder`, relative to it, sorted.
 std::vector<std::string> list_images(const fs::path& folder) {
   std::vector<std::string> names;
-  for (auto it = fs::recursive_directory_iterator(folder); it != fs::recursive_directory_iterator(); ++it) {
+  for (auto it = fs::recursive_directory_iterator(folder); it != fs::recursive_directory_iterator();
+       ++it) {
     if (is_hidden(it->path())) {
       it.disable_recursion_pending();
     } else if (it->is_regular_file() && is_image_name(it->path().filename().string())) {
@@ -41,12 +44,14 @@ bool holds_images(const fs::path& path) {
 std::vector<std::string> list_sub_folders(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_directory() && !is_hidden(entry.path())) names.push_back(entry.path().filename().string());
+    if (entry.is_directory() && !is_hidden(entry.path()))
+      names.push_back(entry.path().filename().string());
   return names;
 }
 
 /// Class = first folder of the path. No sub-folders, no classes.
-std::optional<Attribute> classes_by_folder(const fs::path& folder, const std::vector<std::string>& names) {
+std::optional<Attribute> classes_by_folder(const fs::path& folder,
+                                           const std::vector<std::string>& names) {
   const std::vector<std::string> sub_folders = list_sub_folders(folder);
   if (sub_folders.empty()) return std::nullopt;
   std::vector<std::string> values;
@@ -92,7 +97,9 @@ ImageSet read_folder(const DatasetSpec& spec, const ReadOptions& options) {
   ImageListing listing;
   listing.where = spec.path.string();
   listing.names = list_images(spec.path);
-  listing.read = [folder = spec.path](const std::string& name) { return io::read_file(folder / name); };
+  listing.read = [folder = spec.path](const std::string& name) {
+    return io::read_file(folder / name);
+  };
   std::vector<fs::path> files = annotate(spec.path, listing);
   for (const std::string& name : listing.names) files.push_back(spec.path / name);
   ImageSet set = decode_listing(listing, options);
@@ -102,7 +109,8 @@ ImageSet read_folder(const DatasetSpec& spec, const ReadOptions& options) {
 
 const bool registered = DatasetRegistry::instance().add(
     {.name = "folder",
-     .summary = "A folder of PNG and JPEG files: class = sub-folder, or metadata.csv, metadata.jsonl, dataset.json.",
+     .summary = "A folder of PNG and JPEG files: class = sub-folder, or metadata.csv, "
+                "metadata.jsonl, dataset.json.",
      .source = "ours; dataset.json as in https://github.com/NVlabs/edm",
      .use_when = "Your images are single files; convert large sets to zip."},
     {.recognises = holds_images, .read = read_folder});

@@ -7,14 +7,17 @@
 namespace equipoise::data {
 namespace {
 
-Attribute single_group(int64_t num_images) { return {{"all"}, at::zeros({num_images}, at::kLong)}; }
+Attribute single_group(int64_t num_images) {
+  return {{"all"}, at::zeros({num_images}, at::kLong)};
+}
 
 /// Every pair of values, as "Female/Black"; the last attribute's values change fastest.
 Attribute cross(const Attribute& left, const Attribute& right) {
   const auto num_right = static_cast<int64_t>(right.values.size());
   Attribute product{{}, left.codes * num_right + right.codes};
   for (const std::string& first : left.values)
-    for (const std::string& second : right.values) product.values.push_back(fmt::format("{}/{}", first, second));
+    for (const std::string& second : right.values)
+      product.values.push_back(fmt::format("{}/{}", first, second));
   return product;
 }
 
@@ -40,7 +43,8 @@ Grouping group_images(const ImageSet& set, const std::vector<std::string>& attri
                       .hint = ""});
   const bool has_no_classes = !set.has_labels() && attributes == std::vector<std::string>{"class"};
   Attribute groups = has_no_classes ? single_group(set.size()) : set.attribute(attributes.front());
-  for (size_t i = 1; i < attributes.size(); ++i) groups = cross(groups, set.attribute(attributes[i]));
+  for (size_t i = 1; i < attributes.size(); ++i)
+    groups = cross(groups, set.attribute(attributes[i]));
   if (attributes.size() > 1) groups = without_empty_values(groups);
   Grouping grouping{attributes, groups.values, groups.codes, {}};
   for (int64_t k = 0; k < grouping.num_groups(); ++k)

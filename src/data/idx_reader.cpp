@@ -1,4 +1,5 @@
-// IDX pairs as MNIST and Fashion-MNIST have them: a file of images and a file of labels, found by name.
+// IDX pairs as MNIST and Fashion-MNIST have them: a file of images and a file of labels, found by
+// name.
 #include <fstream>
 #include <optional>
 
@@ -12,7 +13,8 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string replace_first(std::string text, const std::string& from, const std::string& to) {
-  if (const size_t position = text.find(from); position != std::string::npos) text.replace(position, from.size(), to);
+  if (const size_t position = text.find(from); position != std::string::npos)
+    text.replace(position, from.size(), to);
   return text;
 }
 
@@ -21,11 +23,14 @@ std::optional<fs::path> find_maybe_compressed(const fs::path& path) {
   fs::path plain = path;
   if (path.extension() == ".gz" || path.extension() == ".xz") plain.replace_extension();
   for (const char* ending : {"", ".gz", ".xz"})
-    if (fs::path candidate = plain.string() + ending; fs::is_regular_file(candidate)) return candidate;
+    if (fs::path candidate = plain.string() + ending; fs::is_regular_file(candidate))
+      return candidate;
   return std::nullopt;
 }
 
-std::string prefix_of(const std::string& part) { return part == "test" ? "t10k" : "train"; }
+std::string prefix_of(const std::string& part) {
+  return part == "test" ? "t10k" : "train";
+}
 
 std::optional<fs::path> find_images(const fs::path& folder, const std::string& part) {
   for (const char* name : {"-images-idx3-ubyte", "-images.idx3-ubyte"})
@@ -52,7 +57,8 @@ fs::path images_file(const DatasetSpec& spec) {
   }
   if (spec.part != "test") return spec.path;
   const std::string name = replace_first(spec.path.filename().string(), "train", "t10k");
-  return find_maybe_compressed(spec.path.parent_path() / name).value_or(spec.path.parent_path() / name);
+  return find_maybe_compressed(spec.path.parent_path() / name)
+      .value_or(spec.path.parent_path() / name);
 }
 
 /// The labels that belong to a file of images: "images" becomes "labels" and "idx3" becomes "idx1".
@@ -88,12 +94,13 @@ ImageSet read_idx_pair(const DatasetSpec& spec, const ReadOptions& options) {
   return set;
 }
 
-const bool registered = DatasetRegistry::instance().add(
-    {.name = "idx",
-     .summary = "MNIST's format, plain or compressed: the images' file, or the folder (#test = the t10k pair).",
-     .source = "http://yann.lecun.com/exdb/mnist",
-     .use_when = "MNIST, Fashion-MNIST, KMNIST, EMNIST."},
-    {.recognises = is_idx, .read = read_idx_pair});
+const bool registered =
+    DatasetRegistry::instance().add({.name = "idx",
+                                     .summary = "MNIST's format, plain or compressed: the images' "
+                                                "file, or the folder (#test = the t10k pair).",
+                                     .source = "http://yann.lecun.com/exdb/mnist",
+                                     .use_when = "MNIST, Fashion-MNIST, KMNIST, EMNIST."},
+                                    {.recognises = is_idx, .read = read_idx_pair});
 
 }  // namespace
 }  // namespace equipoise::data

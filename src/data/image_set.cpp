@@ -9,8 +9,10 @@ namespace equipoise::data {
 namespace {
 
 void check_indices(const at::Tensor& indices, const ImageSet& set) {
-  EQUIPOISE_ASSERT(indices.scalar_type() == at::kLong && indices.dim() == 1 && indices.device().is_cpu());
-  const at::Tensor outside = indices.masked_select(indices.lt(0).logical_or(indices.ge(set.size())));
+  EQUIPOISE_ASSERT(indices.scalar_type() == at::kLong && indices.dim() == 1 &&
+                   indices.device().is_cpu());
+  const at::Tensor outside =
+      indices.masked_select(indices.lt(0).logical_or(indices.ge(set.size())));
   if (outside.numel() > 0)
     throw UsageError({.where = set.source,
                       .what = "an image index is outside the set",
@@ -42,7 +44,8 @@ ImageSet ImageSet::select(const at::Tensor& indices) const {
   chosen.keep_alive = nullptr;
   chosen.images = images.index_select(0, indices);
   if (has_labels()) chosen.labels = labels.index_select(0, indices);
-  for (auto& [name, attribute] : chosen.attributes) attribute.codes = attribute.codes.index_select(0, indices);
+  for (auto& [name, attribute] : chosen.attributes)
+    attribute.codes = attribute.codes.index_select(0, indices);
   if (!names.empty()) {
     chosen.names.clear();
     for (int64_t i = 0; i < indices.numel(); ++i)

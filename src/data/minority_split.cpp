@@ -11,14 +11,16 @@ std::vector<int64_t> cut_named(const SplitConfig& config, const Grouping& groupi
   std::vector<int64_t> sizes = available;
   for (const int64_t group : named_groups(config, grouping)) {
     const auto k = static_cast<size_t>(group);
-    sizes[k] = static_cast<int64_t>(std::floor(static_cast<double>(available[k]) * config.fraction + 1e-9));
+    sizes[k] = static_cast<int64_t>(
+        std::floor(static_cast<double>(available[k]) * config.fraction + 1e-9));
   }
   return sizes;
 }
 
 const bool registered = SplitProtocolRegistry::instance().add(
     {.name = "minority",
-     .summary = "The groups in data.split.classes keep the fraction data.split.fraction; the others stay whole.",
+     .summary = "The groups in data.split.classes keep the fraction data.split.fraction; the "
+                "others stay whole.",
      .source = "ours",
      .use_when = "One or a few rare classes; for an exact share of the whole prefer attribute."},
     {.plan = cut_named, .lists = nullptr});

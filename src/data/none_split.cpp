@@ -4,7 +4,8 @@
 namespace equipoise::data {
 namespace {
 
-std::vector<int64_t> take_all(const SplitConfig&, const Grouping&, const std::vector<int64_t>& available) {
+std::vector<int64_t> take_all(const SplitConfig&, const Grouping&,
+                              const std::vector<int64_t>& available) {
   return available;
 }
 

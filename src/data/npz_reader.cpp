@@ -1,4 +1,5 @@
-// NumPy archives of sample batches, as evaluation suites exchange them: images NHWC uint8 and perhaps labels.
+// NumPy archives of sample batches, as evaluation suites exchange them: images NHWC uint8 and
+// perhaps labels.
 #include <fstream>
 #include <optional>
 
@@ -17,11 +18,14 @@ namespace {
 
 bool is_npz(const fs::path& path) {
   char magic[2] = {};
-  if (!fs::is_regular_file(path) || !std::ifstream(path, std::ios::binary).read(magic, sizeof magic)) return false;
+  if (!fs::is_regular_file(path) ||
+      !std::ifstream(path, std::ios::binary).read(magic, sizeof magic))
+    return false;
   return magic[0] == 'P' && magic[1] == 'K' && !io::NpzReader(path).names().empty();
 }
 
-std::optional<std::string> first_present(const io::NpzReader& archive, std::initializer_list<const char*> names) {
+std::optional<std::string> first_present(const io::NpzReader& archive,
+                                         std::initializer_list<const char*> names) {
   for (const char* name : names)
     if (archive.contains(name)) return name;
   return std::nullopt;
@@ -33,11 +37,13 @@ at::Tensor to_items(at::Tensor images, const std::string& where) {
   if (images.dim() == 3) images = images.unsqueeze(3);
   const bool is_image_batch = images.dim() == 4 && (images.size(3) == 1 || images.size(3) == 3);
   if (images.scalar_type() != at::kByte || !is_image_batch)
-    throw DataError({.where = where,
-                     .what = "the array is not a batch of images",
-                     .got = describe(images),
-                     .expected = "unsigned bytes [images, height, width, 1 or 3], or float32 vectors [vectors, length]",
-                     .hint = ""});
+    throw DataError(
+        {.where = where,
+         .what = "the array is not a batch of images",
+         .got = describe(images),
+         .expected =
+             "unsigned bytes [images, height, width, 1 or 3], or float32 vectors [vectors, length]",
+         .hint = ""});
   return images.permute({0, 3, 1, 2}).contiguous();
 }
 
@@ -72,7 +78,8 @@ ImageSet read_npz_set(const DatasetSpec& spec, const ReadOptions& options) {
 
 const bool registered = DatasetRegistry::instance().add(
     {.name = "npz",
-     .summary = "A NumPy archive: arr_0, samples or images [N,H,W,C] uint8 (or vectors [N,D] float32), and arr_1 or labels [N].",
+     .summary = "A NumPy archive: arr_0, samples or images [N,H,W,C] uint8 (or vectors [N,D] "
+                "float32), and arr_1 or labels [N].",
      .source = "https://github.com/openai/guided-diffusion, evaluations",
      .use_when = "Generated samples from other tools, for auditing."},
     {.recognises = is_npz, .read = read_npz_set});

@@ -24,7 +24,8 @@ std::string fingerprint(std::vector<fs::path> files, const fs::path& base) {
   std::map<std::string, fs::path> by_name;
   for (const fs::path& file : files) by_name[file.lexically_relative(base).generic_string()] = file;
   io::Sha256 hash;
-  for (const auto& [name, file] : by_name) hash.update(fmt::format("{}  {}\n", io::sha256_of_file(file), name));
+  for (const auto& [name, file] : by_name)
+    hash.update(fmt::format("{}  {}\n", io::sha256_of_file(file), name));
   return hash.hex();
 }
 
@@ -42,11 +43,12 @@ void check_label_range(const ImageSet& set, const std::string& where) {
   const at::Tensor odd = set.labels.lt(0).logical_or(set.labels.ge(num_classes)).nonzero();
   if (odd.numel() == 0) return;
   const int64_t first = odd[0][0].item<int64_t>();
-  throw DataError({.where = where,
-                   .what = fmt::format("the label of image {} is outside the {} classes", first, num_classes),
-                   .got = std::to_string(set.labels[first].item<int64_t>()),
-                   .expected = fmt::format("0 to {}", num_classes - 1),
-                   .hint = ""});
+  throw DataError(
+      {.where = where,
+       .what = fmt::format("the label of image {} is outside the {} classes", first, num_classes),
+       .got = std::to_string(set.labels[first].item<int64_t>()),
+       .expected = fmt::format("0 to {}", num_classes - 1),
+       .hint = ""});
 }
 
 void check_no_class_empty(const ImageSet& set, const std::string& where) {
@@ -54,11 +56,12 @@ void check_no_class_empty(const ImageSet& set, const std::string& where) {
   const at::Tensor counts = at::bincount(set.labels, {}, num_classes);
   for (int64_t k = 0; k < num_classes; ++k)
     if (counts[k].item<int64_t>() == 0)
-      throw DataError({.where = where,
-                       .what = fmt::format("class '{}' has no images", set.class_names[static_cast<size_t>(k)]),
-                       .got = "0",
-                       .expected = "at least one image in every class",
-                       .hint = "Remove the class, or renumber the labels from 0 without gaps"});
+      throw DataError(
+          {.where = where,
+           .what = fmt::format("class '{}' has no images", set.class_names[static_cast<size_t>(k)]),
+           .got = "0",
+           .expected = "at least one image in every class",
+           .hint = "Remove the class, or renumber the labels from 0 without gaps"});
 }
 
 void check_labels(const ImageSet& set, const std::string& where) {
@@ -82,16 +85,18 @@ void finish_set(ImageSet& set, const std::string& where, const ReadOptions& opti
                      .hint = ""});
   if (!set.has_labels()) {
     if (options.require_labels)
-      throw DataError({.where = where,
-                       .what = "the images have no labels",
-                       .got = "",
-                       .expected = "a class for every image",
-                       .hint = "Put images into one folder per class, or add labels to dataset.json"});
+      throw DataError(
+          {.where = where,
+           .what = "the images have no labels",
+           .got = "",
+           .expected = "a class for every image",
+           .hint = "Put images into one folder per class, or add labels to dataset.json"});
     return;
   }
   check_labels(set, where);
   if (set.class_names.empty())
-    for (int64_t k = 0; k <= set.labels.max().item<int64_t>(); ++k) set.class_names.push_back(std::to_string(k));
+    for (int64_t k = 0; k <= set.labels.max().item<int64_t>(); ++k)
+      set.class_names.push_back(std::to_string(k));
   check_label_range(set, where);
   if (!options.allow_empty_classes) check_no_class_empty(set, where);
 }
@@ -106,14 +111,19 @@ std::optional<int64_t> leading_number(const std::string& text) {
 
 }  // namespace
 
-Attribute to_attribute(const std::vector<std::string>& values, const std::vector<std::string>& further_values) {
+Attribute to_attribute(const std::vector<std::string>& values,
+                       const std::vector<std::string>& further_values) {
   std::set<std::string> distinct(values.begin(), values.end());
   distinct.insert(further_values.begin(), further_values.end());
-  Attribute attribute{{distinct.begin(), distinct.end()}, at::empty({static_cast<int64_t>(values.size())}, at::kLong)};
-  if (std::ranges::all_of(attribute.values, [](const std::string& v) { return leading_number(v).has_value(); }))
-    std::ranges::stable_sort(attribute.values, {}, [](const std::string& v) { return *leading_number(v); });
+  Attribute attribute{{distinct.begin(), distinct.end()},
+                      at::empty({static_cast<int64_t>(values.size())}, at::kLong)};
+  if (std::ranges::all_of(attribute.values,
+                          [](const std::string& v) { return leading_number(v).has_value(); }))
+    std::ranges::stable_sort(attribute.values, {},
+                             [](const std::string& v) { return *leading_number(v); });
   std::map<std::string, int64_t> code_of;
-  for (const std::string& value : attribute.values) code_of.emplace(value, static_cast<int64_t>(code_of.size()));
+  for (const std::string& value : attribute.values)
+    code_of.emplace(value, static_cast<int64_t>(code_of.size()));
   int64_t* codes = attribute.codes.data_ptr<int64_t>();
   for (size_t i = 0; i < values.size(); ++i) codes[i] = code_of.at(values[i]);
   return attribute;
@@ -121,7 +131,8 @@ Attribute to_attribute(const std::vector<std::string>& values, const std::vector
 
 bool is_image_name(std::string_view name) {
   std::string extension = fs::path(name).extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return std::tolower(c); });
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
 }
 
@@ -145,7 +156,8 @@ class Decoder {
     for (int64_t t = 0; t < num_threads; ++t)
       threads.emplace_back([this, t, num_threads] { decode_every(t, num_threads); });
     for (std::thread& thread : threads) thread.join();
-    if (!collects() && first_failure_ < count_) std::rethrow_exception(failures_[static_cast<size_t>(first_failure_)]);
+    if (!collects() && first_failure_ < count_)
+      std::rethrow_exception(failures_[static_cast<size_t>(first_failure_)]);
     return images_;
   }
 
@@ -178,7 +190,8 @@ class Decoder {
     return false;
   }
 
-  // Entries after a failure are skipped, those before it are not: the failure reported is always the first.
+  // Entries after a failure are skipped, those before it are not: the failure reported is always
+  // the first.
   void decode_every(int64_t first, int64_t step) {
     for (int64_t i = first; i < count_; i += step)
       if (collects() || i < first_failure_) decode_one(i);
@@ -208,11 +221,12 @@ class Decoder {
 
   void check_same_shape(const at::Tensor& image, const std::string& name) const {
     if (image.sizes() == at::IntArrayRef(shape_)) return;
-    throw DataError({.where = listing_.where + "/" + name,
-                     .what = "the image differs in shape from the ones before it",
-                     .got = fmt::format("{} (channels, height, width)", fmt::join(image.sizes().vec(), " x ")),
-                     .expected = fmt::format("{} as in {}", fmt::join(shape_, " x "), first_name_),
-                     .hint = "Bring all images to one size and one number of channels first"});
+    throw DataError(
+        {.where = listing_.where + "/" + name,
+         .what = "the image differs in shape from the ones before it",
+         .got = fmt::format("{} (channels, height, width)", fmt::join(image.sizes().vec(), " x ")),
+         .expected = fmt::format("{} as in {}", fmt::join(shape_, " x "), first_name_),
+         .hint = "Bring all images to one size and one number of channels first"});
   }
 
   const ImageListing& listing_;

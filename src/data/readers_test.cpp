@@ -21,8 +21,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string big_endian(uint32_t value) {
-  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
-          static_cast<char>(value)};
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
 }
 
 std::string idx_images(uint32_t count, uint32_t size) {
@@ -39,11 +39,13 @@ std::string idx_labels(const std::vector<int>& labels) {
 
 void write_gzip(const std::string& path, const std::string& bytes) {
   gzFile file = gzopen(path.c_str(), "wb");
-  ASSERT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())), static_cast<int>(bytes.size()));
+  ASSERT_EQ(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())),
+            static_cast<int>(bytes.size()));
   gzclose(file);
 }
 
-void write_zip(const std::string& path, const std::vector<std::pair<std::string, std::string>>& entries) {
+void write_zip(const std::string& path,
+               const std::vector<std::pair<std::string, std::string>>& entries) {
   io::ZipWriter archive(path);
   for (const auto& [name, bytes] : entries) archive.add(name, bytes);
   archive.finish();
@@ -75,19 +77,24 @@ TEST(DatasetSpec, KeepsMarksThatBelongToAnExistingPath) {
 
 TEST(DatasetSpec, RefusesWhatMakesNoSense) {
   EXPECT_THAT(error_of([] { parse_dataset_spec("zipp:x"); }), HasSubstr("Did you mean 'zip'?"));
-  EXPECT_THAT(error_of([] { parse_dataset_spec("/no/such/file.zip"); }), HasSubstr("no such file or folder"));
+  EXPECT_THAT(error_of([] { parse_dataset_spec("/no/such/file.zip"); }),
+              HasSubstr("no such file or folder"));
   EXPECT_THAT(error_of([] { parse_dataset_spec("toy:two-gaussians?num"); }), HasSubstr("'num'"));
   EXPECT_THAT(error_of([] { parse_dataset_spec("/tmp#valid"); }), HasSubstr("'valid'"));
   const TempFolder folder;
-  EXPECT_THAT(error_of([&] { parse_dataset_spec(folder.write("x.txt", "text")); }), HasSubstr("no image set"));
+  EXPECT_THAT(error_of([&] { parse_dataset_spec(folder.write("x.txt", "text")); }),
+              HasSubstr("no image set"));
 }
 
 TEST(DatasetRegistry, EveryReaderSaysWhatItIs) {
   for (const auto& [name, entry] : DatasetRegistry::instance().entries()) {
-    EXPECT_FALSE(entry.info.summary.empty() || entry.info.source.empty() || entry.info.use_when.empty()) << name;
+    EXPECT_FALSE(entry.info.summary.empty() || entry.info.source.empty() ||
+                 entry.info.use_when.empty())
+        << name;
     EXPECT_TRUE(entry.make.read) << name;
   }
-  EXPECT_THAT(DatasetRegistry::instance().names(), ElementsAre("cifar", "folder", "idx", "npz", "toy", "zip"));
+  EXPECT_THAT(DatasetRegistry::instance().names(),
+              ElementsAre("cifar", "folder", "idx", "npz", "toy", "zip"));
 }
 
 // ---- folder
@@ -118,7 +125,8 @@ TEST(FolderReader, HashesNamesAndContents) {
   const TempFolder folder;
   folder.write("a/0.png", flat_png(1));
   folder.write("b/0.png", flat_png(2));
-  const std::string listing = io::sha256_hex(flat_png(1)) + "  a/0.png\n" + io::sha256_hex(flat_png(2)) + "  b/0.png\n";
+  const std::string listing =
+      io::sha256_hex(flat_png(1)) + "  a/0.png\n" + io::sha256_hex(flat_png(2)) + "  b/0.png\n";
   EXPECT_EQ(load_images(folder.string()).sha256, io::sha256_hex(listing));
 }
 
@@ -126,7 +134,8 @@ TEST(FolderReader, ReadsMetadataCsvAsAttributes) {
   const TempFolder folder;
   folder.write("x.png", flat_png(1));
   folder.write("y.png", flat_png(2));
-  folder.write("metadata.csv", "file_name,class,gender,age\ny.png,pear,F,10-19\nx.png,apple,M,3-9\n");
+  folder.write("metadata.csv",
+               "file_name,class,gender,age\ny.png,pear,F,10-19\nx.png,apple,M,3-9\n");
   const ImageSet set = load_images(folder.string());
   EXPECT_THAT(set.class_names, ElementsAre("apple", "pear"));
   EXPECT_THAT(to_vector(set.labels), ElementsAre(0, 1));
@@ -140,7 +149,8 @@ TEST(FolderReader, ReadsMetadataLines) {
   const TempFolder folder;
   folder.write("x.png", flat_png(1));
   folder.write("y.png", flat_png(2));
-  folder.write("metadata.jsonl", "{\"file_name\":\"x.png\",\"hair\":2}\n{\"file_name\":\"y.png\",\"hair\":1}\n");
+  folder.write("metadata.jsonl",
+               "{\"file_name\":\"x.png\",\"hair\":2}\n{\"file_name\":\"y.png\",\"hair\":1}\n");
   const ImageSet set = load_images(folder.string());
   EXPECT_FALSE(set.has_labels());
   EXPECT_THAT(set.attribute("hair").values, ElementsAre("1", "2"));
@@ -151,13 +161,18 @@ TEST(FolderReader, RefusesMetadataThatDoesNotFit) {
   const TempFolder folder;
   folder.write("x.png", flat_png(1));
   folder.write("metadata.csv", "file_name,a\nx.png,1\nz.png,2\n");
-  EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("names 'z.png', and there is no such image"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string()); }),
+              HasSubstr("names 'z.png', and there is no such image"));
   folder.write("metadata.csv", "file_name,a\n");
-  EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("image 'x.png' has no row"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string()); }),
+              HasSubstr("image 'x.png' has no row"));
   folder.write("metadata.csv", "file_name,a\nx.png,1\nx.png,2\n");
-  EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("image 'x.png' is named twice"));
-  folder.write("metadata.jsonl", "{\"file_name\":\"x.png\",\"a\":1}\n{\"file_name\":\"y.png\",\"b\":1}\n");
-  EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("record 2 has other keys"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string()); }),
+              HasSubstr("image 'x.png' is named twice"));
+  folder.write("metadata.jsonl",
+               "{\"file_name\":\"x.png\",\"a\":1}\n{\"file_name\":\"y.png\",\"b\":1}\n");
+  EXPECT_THAT(error_of([&] { load_images(folder.string()); }),
+              HasSubstr("record 2 has other keys"));
 }
 
 TEST(FolderReader, NamesTheFirstDamagedImageWhateverTheThreads) {
@@ -193,7 +208,8 @@ TEST(FolderReader, NamesTheFirstImageOfAnotherSize) {
   folder.write("a/0.png", flat_png(1));
   folder.write("a/1.png", flat_png(1, 3, 5));
   EXPECT_THAT(error_of([&] { load_images(folder.string()); }),
-              testing::AllOf(HasSubstr("a/1.png"), HasSubstr("3 x 5 x 5"), HasSubstr("3 x 4 x 4 as in a/0.png")));
+              testing::AllOf(HasSubstr("a/1.png"), HasSubstr("3 x 5 x 5"),
+                             HasSubstr("3 x 4 x 4 as in a/0.png")));
   folder.write("a/1.png", flat_png(1, 1));
   EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("1 x 4 x 4"));
 }
@@ -202,7 +218,8 @@ TEST(FolderReader, RefusesEmptyClassesUnlessAllowed) {
   const TempFolder folder;
   folder.write("a/0.png", flat_png(1));
   folder.write("b/readme.txt", "nothing here");
-  EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("class 'b' has no images"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string()); }),
+              HasSubstr("class 'b' has no images"));
   ReadOptions options;
   options.allow_empty_classes = true;
   EXPECT_THAT(load_images(folder.string(), options).class_names, ElementsAre("a", "b"));
@@ -210,11 +227,13 @@ TEST(FolderReader, RefusesEmptyClassesUnlessAllowed) {
 
 TEST(FolderReader, RefusesImagesBesideClassFoldersAndEmptyFolders) {
   const TempFolder folder;
-  EXPECT_THAT(error_of([&] { load_images("folder:" + folder.string()); }), HasSubstr("there are no images"));
+  EXPECT_THAT(error_of([&] { load_images("folder:" + folder.string()); }),
+              HasSubstr("there are no images"));
   folder.write("a/0.png", flat_png(1));
   folder.write("stray.png", flat_png(1));
   EXPECT_THAT(error_of([&] { load_images(folder.string()); }), HasSubstr("stray.png"));
-  EXPECT_THAT(error_of([&] { load_images("folder:" + folder.write("file", "x")); }), HasSubstr("not a folder"));
+  EXPECT_THAT(error_of([&] { load_images("folder:" + folder.write("file", "x")); }),
+              HasSubstr("not a folder"));
 }
 
 TEST(FolderReader, AsksForLabelsWhenTheyAreRequired) {
@@ -223,7 +242,8 @@ TEST(FolderReader, AsksForLabelsWhenTheyAreRequired) {
   ReadOptions options;
   options.require_labels = true;
   EXPECT_FALSE(load_images(folder.string()).has_labels());
-  EXPECT_THAT(error_of([&] { load_images(folder.string(), options); }), HasSubstr("the images have no labels"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string(), options); }),
+              HasSubstr("the images have no labels"));
 }
 
 // ---- zip
@@ -233,12 +253,16 @@ TEST(ZipReader, ReadsLabelsClassNamesAndTheTableBesideIt) {
   const std::string path = (folder / "faces.zip").string();
   write_zip(path, {{"00000/img00000001.png", flat_png(7)},
                    {"00000/img00000000.png", flat_png(5)},
-                   {"dataset.json", R"({"labels":[["00000/img00000000.png",1],["00000/img00000001.png",0]]})"}});
-  folder.write("faces.csv", "name,source,gender\n00000/img00000000.png,q,Female\n00000/img00000001.png,q,Male\n");
+                   {"dataset.json",
+                    R"({"labels":[["00000/img00000000.png",1],["00000/img00000001.png",0]]})"}});
+  folder.write(
+      "faces.csv",
+      "name,source,gender\n00000/img00000000.png,q,Female\n00000/img00000001.png,q,Male\n");
   const ImageSet set = load_images(path);
   EXPECT_THAT(set.names, ElementsAre("00000/img00000000.png", "00000/img00000001.png"));
   EXPECT_THAT(to_vector(set.labels), ElementsAre(1, 0));
-  EXPECT_THAT(set.class_names, ElementsAre("Male", "Female")) << "from the column that agrees with the labels";
+  EXPECT_THAT(set.class_names, ElementsAre("Male", "Female"))
+      << "from the column that agrees with the labels";
   EXPECT_THAT(set.attribute("gender").values, ElementsAre("Female", "Male"));
   EXPECT_EQ(set.images[1][0][0][0].item<int64_t>(), 7);
 }
@@ -260,13 +284,20 @@ TEST(ZipReader, RefusesLabelsThatDoNotFit) {
     return error_of([&] { load_images(path); });
   };
   EXPECT_THAT(error_with(R"({"labels":[["a.png",0]]})"), HasSubstr("image 'b.png' has no label"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",0],["c.png",0]]})"), HasSubstr("names 'c.png'"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",2]]})"), HasSubstr("class '1' has no images"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",1]],"class_names":["x"]})"), HasSubstr("label of image 1"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",-1]]})"), HasSubstr("label of image 1"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",0.5]]})"), HasSubstr("entry 1 of 'labels'"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["a.png",0]]})"), HasSubstr("'a.png' is named twice"));
-  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",0]],"class_names":[1]})"), HasSubstr("'class_names'"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",0],["c.png",0]]})"),
+              HasSubstr("names 'c.png'"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",2]]})"),
+              HasSubstr("class '1' has no images"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",1]],"class_names":["x"]})"),
+              HasSubstr("label of image 1"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",-1]]})"),
+              HasSubstr("label of image 1"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",0.5]]})"),
+              HasSubstr("entry 1 of 'labels'"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["a.png",0]]})"),
+              HasSubstr("'a.png' is named twice"));
+  EXPECT_THAT(error_with(R"({"labels":[["a.png",0],["b.png",0]],"class_names":[1]})"),
+              HasSubstr("'class_names'"));
   EXPECT_THAT(error_with(R"({"label":1})"), HasSubstr("there is no 'labels'"));
   EXPECT_THAT(error_with(R"({"labels":)"), HasSubstr("x.zip/dataset.json"));
 }
@@ -277,8 +308,9 @@ TEST(ZipReader, RefusesTruncatedArchivesAndDamagedEntries) {
   write_zip(path, {{"a.png", flat_png(1)}, {"b.png", flat_png(2).substr(0, 50)}});
   EXPECT_THAT(error_of([&] { load_images(path); }), HasSubstr("x.zip/b.png"));
   const std::string whole = io::read_file(path);
-  EXPECT_THAT(error_of([&] { load_images(folder.write("cut.zip", whole.substr(0, whole.size() - 30))); }),
-              HasSubstr("cut.zip"));
+  EXPECT_THAT(
+      error_of([&] { load_images(folder.write("cut.zip", whole.substr(0, whole.size() - 30))); }),
+      HasSubstr("cut.zip"));
 }
 
 TEST(ConvertToZip, KeepsPixelsLabelsNamesAndAttributes) {
@@ -298,7 +330,8 @@ TEST(ConvertToZip, KeepsPixelsLabelsNamesAndAttributes) {
   const std::string first = io::read_file(out);
   convert_to_zip(set, out);
   EXPECT_EQ(io::read_file(out), first) << "the same set gives the same bytes";
-  EXPECT_THAT(error_of([&] { convert_to_zip(load_images("toy:two-gaussians"), out); }), HasSubstr("vectors"));
+  EXPECT_THAT(error_of([&] { convert_to_zip(load_images("toy:two-gaussians"), out); }),
+              HasSubstr("vectors"));
 }
 
 // ---- idx
@@ -324,9 +357,12 @@ TEST(IdxReader, RenamesClassesWhenAsked) {
   const TempFolder folder;
   folder.write("train-images-idx3-ubyte", idx_images(2, 2));
   folder.write("train-labels-idx1-ubyte", idx_labels({1, 0}));
-  EXPECT_THAT(load_images(folder.string() + "?classes=shirt,shoe").class_names, ElementsAre("shirt", "shoe"));
-  EXPECT_THAT(error_of([&] { load_images(folder.string() + "?classes=shirt"); }), HasSubstr("'classes'"));
-  EXPECT_THAT(error_of([&] { load_images(folder.string() + "?class=shirt"); }), HasSubstr("Did you mean 'classes'?"));
+  EXPECT_THAT(load_images(folder.string() + "?classes=shirt,shoe").class_names,
+              ElementsAre("shirt", "shoe"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string() + "?classes=shirt"); }),
+              HasSubstr("'classes'"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string() + "?class=shirt"); }),
+              HasSubstr("Did you mean 'classes'?"));
 }
 
 TEST(IdxReader, RefusesFilesThatDoNotFitEachOther) {
@@ -342,7 +378,8 @@ TEST(IdxReader, RefusesFilesThatDoNotFitEachOther) {
   EXPECT_THAT(error_of([&] { load_images(images); }), HasSubstr("class '1' has no images"));
   folder.write("train-images-idx3-ubyte", idx_images(2, 2).substr(0, 20));
   EXPECT_THAT(error_of([&] { load_images(images); }), HasSubstr("train-images-idx3-ubyte"));
-  EXPECT_THAT(error_of([&] { load_images(folder.string() + "#test"); }), HasSubstr("t10k-images-idx3-ubyte"));
+  EXPECT_THAT(error_of([&] { load_images(folder.string() + "#test"); }),
+              HasSubstr("t10k-images-idx3-ubyte"));
 }
 
 // ---- cifar
@@ -373,16 +410,20 @@ TEST(CifarReader, ReadsBatchesInOrder) {
 TEST(CifarReader, RefusesCutRecordsAndStrangeLabels) {
   const TempFolder folder;
   const std::string whole = cifar_records(10);
-  EXPECT_THAT(error_of([&] { load_images(folder.write("a.bin", whole.substr(0, whole.size() - 1))); }),
-              HasSubstr("9 records and 3072 bytes"));
+  EXPECT_THAT(
+      error_of([&] { load_images(folder.write("a.bin", whole.substr(0, whole.size() - 1))); }),
+      HasSubstr("9 records and 3072 bytes"));
   std::string odd = whole;
   odd[3073 * 4] = 10;
-  EXPECT_THAT(error_of([&] { load_images(folder.write("a.bin", odd)); }), HasSubstr("record 4 (byte 12292)"));
-  EXPECT_THAT(error_of([&] { load_images(folder.write("a.bin", "")); }), HasSubstr("there are no images"));
+  EXPECT_THAT(error_of([&] { load_images(folder.write("a.bin", odd)); }),
+              HasSubstr("record 4 (byte 12292)"));
+  EXPECT_THAT(error_of([&] { load_images(folder.write("a.bin", "")); }),
+              HasSubstr("there are no images"));
   EXPECT_THAT(error_of([&] { load_images(folder.write("a.bin", cifar_records(9))); }),
               HasSubstr("class 'truck' has no images"));
   folder.write("test_batch.bin", whole);
-  EXPECT_THAT(error_of([&] { load_images("cifar:" + folder.string()); }), HasSubstr("data_batch_1.bin"));
+  EXPECT_THAT(error_of([&] { load_images("cifar:" + folder.string()); }),
+              HasSubstr("data_batch_1.bin"));
 }
 
 // ---- npz
@@ -419,8 +460,10 @@ TEST(NpzReader, RefusesOtherArrays) {
   };
   EXPECT_THAT(error_with({{"features", images}}), HasSubstr("no array of images"));
   EXPECT_THAT(error_with({{"arr_0", images.to(at::kFloat)}}), HasSubstr("samples.npz/arr_0"));
-  EXPECT_THAT(error_with({{"arr_0", images.permute({0, 3, 1, 2}).contiguous()}}), HasSubstr("not a batch of images"));
-  EXPECT_THAT(error_with({{"arr_0", images}, {"labels", at::zeros({2}, at::kFloat)}}), HasSubstr("list of labels"));
+  EXPECT_THAT(error_with({{"arr_0", images.permute({0, 3, 1, 2}).contiguous()}}),
+              HasSubstr("not a batch of images"));
+  EXPECT_THAT(error_with({{"arr_0", images}, {"labels", at::zeros({2}, at::kFloat)}}),
+              HasSubstr("list of labels"));
   EXPECT_THAT(error_with({{"arr_0", images}, {"labels", at::zeros({3}, at::kLong)}}),
               HasSubstr("labels without images"));
   EXPECT_THAT(error_with({{"arr_0", images.narrow(0, 0, 0)}}), HasSubstr("there are no images"));
@@ -450,10 +493,12 @@ TEST(ToyReader, PointsDoNotDependOnTheirNumber) {
 }
 
 TEST(ToyReader, RefusesUnknownLawsAndOptions) {
-  EXPECT_THAT(error_of([] { load_images("toy:two-gausians"); }), HasSubstr("Did you mean 'two-gaussians'?"));
+  EXPECT_THAT(error_of([] { load_images("toy:two-gausians"); }),
+              HasSubstr("Did you mean 'two-gaussians'?"));
   EXPECT_THAT(error_of([] { load_images("toy:two-gaussians?num=1"); }), HasSubstr("at least 2"));
   EXPECT_THAT(error_of([] { load_images("toy:two-gaussians?num=4x"); }), HasSubstr("4x"));
-  EXPECT_THAT(error_of([] { load_images("toy:two-gaussians?sed=4"); }), HasSubstr("Did you mean 'seed'?"));
+  EXPECT_THAT(error_of([] { load_images("toy:two-gaussians?sed=4"); }),
+              HasSubstr("Did you mean 'seed'?"));
 }
 
 // ---- the set itself
@@ -465,7 +510,9 @@ TEST(ImageSet, NormalisesToMinusOneToOne) {
   EXPECT_FLOAT_EQ(values[0].item<float>(), 1.f);
   EXPECT_FLOAT_EQ(values[1].item<float>(), -1.f);
   EXPECT_FLOAT_EQ(values[2].item<float>(), -0.6f);
-  EXPECT_THAT(error_of([&] { set.normalised(indices({1, 3})); }),
+  EXPECT_THAT(error_of([&] {
+                set.normalised(indices({1, 3}));
+              }),
               HasSubstr("got 3, expected 0 to 2"));
 }
 

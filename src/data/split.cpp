@@ -21,9 +21,13 @@ constexpr const char* kFormat = "equipoise-split/1";
 
 using Counts = std::vector<int64_t>;
 
-int64_t sum(const Counts& counts) { return std::accumulate(counts.begin(), counts.end(), int64_t{0}); }
+int64_t sum(const Counts& counts) {
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+}
 
-at::Tensor no_indices() { return at::empty({0}, at::kLong); }
+at::Tensor no_indices() {
+  return at::empty({0}, at::kLong);
+}
 
 Counts sizes_of(const std::vector<at::Tensor>& members) {
   Counts sizes;
@@ -34,7 +38,8 @@ Counts sizes_of(const std::vector<at::Tensor>& members) {
 /// Share of each group in the law the reference is to follow.
 std::vector<double> target_shares(const ReferenceConfig& config, const Grouping& grouping) {
   const auto num_groups = static_cast<size_t>(grouping.num_groups());
-  if (config.balance == "balanced") return std::vector<double>(num_groups, 1.0 / static_cast<double>(num_groups));
+  if (config.balance == "balanced")
+    return std::vector<double>(num_groups, 1.0 / static_cast<double>(num_groups));
   if (config.balance == "as-is") {
     std::vector<double> shares;
     for (const int64_t count : sizes_of(grouping.members))
@@ -67,7 +72,8 @@ class Planner {
         target_(std::move(target)),
         sizes_(sizes_of(grouping.members)) {
     for (const int64_t size : sizes_)
-      heldout_.push_back(static_cast<int64_t>(std::floor(static_cast<double>(size) * heldout + 1e-9)));
+      heldout_.push_back(
+          static_cast<int64_t>(std::floor(static_cast<double>(size) * heldout + 1e-9)));
   }
 
   Allotment plan(int64_t reference_size) const {
@@ -79,7 +85,8 @@ class Planner {
     return allotment;
   }
 
-  /// The largest size that is at most `fraction` of the biased set beside it, which shrinks as the reference grows.
+  /// The largest size that is at most `fraction` of the biased set beside it, which shrinks as the
+  /// reference grows.
   int64_t size_for_fraction(double fraction) const {
     int64_t low = 0, high = sum(sizes_);
     while (low < high) {
@@ -109,14 +116,16 @@ class Planner {
  private:
   UsageError too_few(const std::string& which, size_t group, int64_t wanted, int64_t there) const {
     return UsageError({.where = "data.split",
-                       .what = fmt::format("group '{}' has too few images for the {}", grouping_.names[group], which),
+                       .what = fmt::format("group '{}' has too few images for the {}",
+                                           grouping_.names[group], which),
                        .got = fmt::format("{} images", there),
                        .expected = fmt::format("at least {}", wanted),
                        .hint = "Take a smaller reference or biased set"});
   }
   UsageError empty_group(const std::string& which, size_t group) const {
     return UsageError({.where = "data.split",
-                       .what = fmt::format("group '{}' would have no images in the {}", grouping_.names[group], which),
+                       .what = fmt::format("group '{}' would have no images in the {}",
+                                           grouping_.names[group], which),
                        .got = "0",
                        .expected = "at least one image of every group",
                        .hint = "Keep a larger part of the group, or take a larger reference"});
@@ -165,7 +174,8 @@ void deal(const std::vector<at::Tensor>& members, const Allotment& allotment, Sp
 at::Tensor sorted_once(const at::Tensor& indices, const std::string& where) {
   const at::Tensor sorted = std::get<0>(indices.sort());
   if (sorted.numel() < 2) return sorted;
-  const at::Tensor repeated = sorted.slice(0, 1).masked_select(sorted.slice(0, 1).eq(sorted.slice(0, 0, -1)));
+  const at::Tensor repeated =
+      sorted.slice(0, 1).masked_select(sorted.slice(0, 1).eq(sorted.slice(0, 0, -1)));
   if (repeated.numel() > 0)
     throw DataError({.where = where,
                      .what = "an image is listed twice",
@@ -175,7 +185,8 @@ at::Tensor sorted_once(const at::Tensor& indices, const std::string& where) {
   return sorted;
 }
 
-void check_disjoint(const at::Tensor& left, const at::Tensor& right, int64_t num_images, const std::string& where) {
+void check_disjoint(const at::Tensor& left, const at::Tensor& right, int64_t num_images,
+                    const std::string& where) {
   at::Tensor times = at::zeros({num_images}, at::kLong);
   times.index_fill_(0, left, 1);
   const at::Tensor both = right.masked_select(times.index_select(0, right).gt(0));
@@ -188,7 +199,8 @@ void check_disjoint(const at::Tensor& left, const at::Tensor& right, int64_t num
 }
 
 /// The members of each group that are in none of `taken`.
-std::vector<at::Tensor> members_outside(const Grouping& grouping, const std::vector<at::Tensor>& taken) {
+std::vector<at::Tensor> members_outside(const Grouping& grouping,
+                                        const std::vector<at::Tensor>& taken) {
   at::Tensor is_free = at::ones(grouping.codes.sizes(), at::kBool);
   for (const at::Tensor& indices : taken) is_free.index_fill_(0, indices, false);
   std::vector<at::Tensor> members;
@@ -197,7 +209,8 @@ std::vector<at::Tensor> members_outside(const Grouping& grouping, const std::vec
   return members;
 }
 
-/// A protocol without a plan: the biased images, and perhaps the reference, are given; the rest is drawn around them.
+/// A protocol without a plan: the biased images, and perhaps the reference, are given; the rest is
+/// drawn around them.
 Counts take_nothing(const SplitConfig&, const Grouping&, const Counts& available) {
   return Counts(available.size(), 0);
 }
@@ -206,27 +219,32 @@ void check_draw_around_lists(const Grouping& free, const Allotment& allotment) {
   for (size_t k = 0; k < free.members.size(); ++k) {
     const int64_t wanted = allotment.reference[k] + allotment.heldout[k];
     if (wanted > free.members[k].numel())
-      throw UsageError({.where = "data.split",
-                        .what = fmt::format("group '{}' has too few images outside the given lists", free.names[k]),
-                        .got = std::to_string(free.members[k].numel()),
-                        .expected = fmt::format("at least {} for reference and held-out images", wanted),
-                        .hint = "Take a smaller reference"});
+      throw UsageError(
+          {.where = "data.split",
+           .what =
+               fmt::format("group '{}' has too few images outside the given lists", free.names[k]),
+           .got = std::to_string(free.members[k].numel()),
+           .expected = fmt::format("at least {} for reference and held-out images", wanted),
+           .hint = "Take a smaller reference"});
   }
 }
 
-void split_by_lists(const SplitConfig& config, const ReferenceConfig& reference, double heldout, const ImageSet& set,
-                    const SplitProtocol& protocol, const Grouping& grouping, Split& split) {
+void split_by_lists(const SplitConfig& config, const ReferenceConfig& reference, double heldout,
+                    const ImageSet& set, const SplitProtocol& protocol, const Grouping& grouping,
+                    Split& split) {
   const SplitProtocol::Lists lists = protocol.lists(config, set);
   const at::Tensor biased = sorted_once(lists.biased, config.biased_file);
   const bool is_reference_given = lists.reference.defined();
-  const at::Tensor given = is_reference_given ? sorted_once(lists.reference, config.reference_file) : no_indices();
+  const at::Tensor given =
+      is_reference_given ? sorted_once(lists.reference, config.reference_file) : no_indices();
   check_disjoint(biased, given, set.size(), config.reference_file);
   Grouping free = grouping;
   free.members = members_outside(grouping, {biased, given});
   const auto num_biased = static_cast<double>(biased.numel());
-  const int64_t size = is_reference_given   ? 0
-                       : reference.size < 1 ? static_cast<int64_t>(std::floor(reference.size * num_biased + 1e-9))
-                                            : whole_size(reference.size);
+  const int64_t size = is_reference_given ? 0
+                       : reference.size < 1
+                           ? static_cast<int64_t>(std::floor(reference.size * num_biased + 1e-9))
+                           : whole_size(reference.size);
   const SplitProtocol nothing_more{.plan = take_nothing, .lists = nullptr};
   const Allotment allotment = Planner(config, free, nothing_more, split.target, heldout).plan(size);
   check_draw_around_lists(free, allotment);
@@ -242,16 +260,16 @@ void split_by_lists(const SplitConfig& config, const ReferenceConfig& reference,
 void split_by_plan(const SplitConfig& config, const ReferenceConfig& reference, double heldout,
                    const SplitProtocol& protocol, const Grouping& grouping, Split& split) {
   const Planner planner(config, grouping, protocol, split.target, heldout);
-  const Allotment allotment =
-      planner.plan(reference.size < 1 ? planner.size_for_fraction(reference.size) : whole_size(reference.size));
+  const Allotment allotment = planner.plan(
+      reference.size < 1 ? planner.size_for_fraction(reference.size) : whole_size(reference.size));
   planner.check(allotment);
   deal(grouping.members, allotment, split);
 }
 
 }  // namespace
 
-Split make_split(const ImageSet& set, const SplitConfig& config, const ReferenceConfig& reference, double heldout,
-                 uint64_t seed) {
+Split make_split(const ImageSet& set, const SplitConfig& config, const ReferenceConfig& reference,
+                 double heldout, uint64_t seed) {
   const SplitProtocol& protocol = SplitProtocolRegistry::instance().find(config.protocol).make;
   const Grouping grouping = group_images(set, config.attributes);
   Split split;
@@ -263,7 +281,8 @@ Split make_split(const ImageSet& set, const SplitConfig& config, const Reference
   split.attributes = config.attributes;
   split.groups = grouping.names;
   split.target = target_shares(reference, grouping);
-  split.config = {{"split", to_json(config)}, {"reference", to_json(reference)}, {"heldout", heldout}};
+  split.config = {
+      {"split", to_json(config)}, {"reference", to_json(reference)}, {"heldout", heldout}};
   if (protocol.lists) {
     split_by_lists(config, reference, heldout, set, protocol, grouping, split);
   } else {
@@ -278,27 +297,31 @@ std::vector<int64_t> to_vector(const at::Tensor& indices) {
   return {indices.data_ptr<int64_t>(), indices.data_ptr<int64_t>() + indices.numel()};
 }
 
-at::Tensor read_indices(const nlohmann::json& manifest, const char* key, int64_t num_images, const std::string& where) {
-  const at::Tensor indices = sorted_once(at::tensor(manifest.at(key).get<std::vector<int64_t>>(), at::kLong), where);
+at::Tensor read_indices(const nlohmann::json& manifest, const char* key, int64_t num_images,
+                        const std::string& where) {
+  const at::Tensor indices =
+      sorted_once(at::tensor(manifest.at(key).get<std::vector<int64_t>>(), at::kLong), where);
   const bool is_inside = indices.numel() == 0 || (indices[0].item<int64_t>() >= 0 &&
                                                   indices[-1].item<int64_t>() < num_images);
   if (!is_inside)
-    throw DataError({.where = where,
-                     .what = fmt::format("'{}' holds an index outside the data", key),
-                     .got = fmt::format("{} to {}", indices[0].item<int64_t>(), indices[-1].item<int64_t>()),
-                     .expected = fmt::format("0 to {}", num_images - 1),
-                     .hint = ""});
+    throw DataError(
+        {.where = where,
+         .what = fmt::format("'{}' holds an index outside the data", key),
+         .got = fmt::format("{} to {}", indices[0].item<int64_t>(), indices[-1].item<int64_t>()),
+         .expected = fmt::format("0 to {}", num_images - 1),
+         .hint = ""});
   return indices;
 }
 
 void check_made_from(const ImageSet& set, const Split& split, const std::string& where) {
   if (split.sha256 != set.sha256 || split.num_images != set.size())
-    throw DataError({.where = where,
-                     .what = "the split was made from other data",
-                     .got = fmt::format("{} with {} images, SHA-256 {}", set.source, set.size(), set.sha256),
-                     .expected = fmt::format("{} with {} images, SHA-256 {}", split.source, split.num_images,
-                                             split.sha256),
-                     .hint = "Use the data it was made from, or make a new split"});
+    throw DataError(
+        {.where = where,
+         .what = "the split was made from other data",
+         .got = fmt::format("{} with {} images, SHA-256 {}", set.source, set.size(), set.sha256),
+         .expected = fmt::format("{} with {} images, SHA-256 {}", split.source, split.num_images,
+                                 split.sha256),
+         .hint = "Use the data it was made from, or make a new split"});
 }
 
 Split parse_split(const nlohmann::json& manifest, const ImageSet& set, const std::string& where) {

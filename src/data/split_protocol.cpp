@@ -9,11 +9,12 @@ namespace equipoise::data {
 
 std::vector<int64_t> named_groups(const SplitConfig& config, const Grouping& grouping) {
   if (config.classes.empty())
-    throw UsageError({.where = "data.split.classes",
-                      .what = "the protocol '" + config.protocol + "' needs to know which groups it is about",
-                      .got = "an empty list",
-                      .expected = "at least one group",
-                      .hint = ""});
+    throw UsageError(
+        {.where = "data.split.classes",
+         .what = "the protocol '" + config.protocol + "' needs to know which groups it is about",
+         .got = "an empty list",
+         .expected = "at least one group",
+         .hint = ""});
   std::vector<int64_t> groups;
   for (const std::string& name : config.classes) {
     const auto it = std::ranges::find(grouping.names, name);

@@ -22,10 +22,15 @@ namespace equipoise::data {
 /// Exactly one of the two functions is set.
 struct SplitProtocol {
   static constexpr const char* kFamily = "split protocol";
-  /// How many images of each group the biased set takes, given how many are available; which ones is drawn afterwards.
-  /// May ask for more than are available: then the split is refused. Must not ask for more when fewer are available.
-  std::function<std::vector<int64_t>(const SplitConfig&, const Grouping&, const std::vector<int64_t>& available)> plan;
-  /// Indices given by the user; an undefined reference is drawn from the images that are not biased.
+  /// How many images of each group the biased set takes, given how many are available; which ones
+  /// is drawn afterwards.
+  /// May ask for more than are available: then the split is refused. Must not ask for more when
+  /// fewer are available.
+  std::function<std::vector<int64_t>(const SplitConfig&, const Grouping&,
+                                     const std::vector<int64_t>& available)>
+      plan;
+  /// Indices given by the user; an undefined reference is drawn from the images that are not
+  /// biased.
   struct Lists {
     at::Tensor biased;
     at::Tensor reference;

@@ -60,14 +60,16 @@ TEST(Allocate, AddsUpAndGivesLargestRemaindersFirst) {
 }
 
 RC_GTEST_PROP(Allocate, StaysWithinOneOfTheExactShare, ()) {
-  const auto weights = *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 1000)));
+  const auto weights =
+      *rc::gen::nonEmpty(rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 1000)));
   const auto total = *rc::gen::inRange<int64_t>(0, 10000);
   const std::vector<double> exact(weights.begin(), weights.end());
   const std::vector<int64_t> parts = allocate(total, exact);
   const double sum = std::accumulate(exact.begin(), exact.end(), 0.0);
   RC_ASSERT(std::accumulate(parts.begin(), parts.end(), int64_t{0}) == total);
   for (size_t k = 0; k < parts.size(); ++k)
-    RC_ASSERT(std::abs(static_cast<double>(parts[k]) - static_cast<double>(total) * exact[k] / sum) < 1.0);
+    RC_ASSERT(std::abs(static_cast<double>(parts[k]) -
+                       static_cast<double>(total) * exact[k] / sum) < 1.0);
 }
 
 // ---- long tail
@@ -85,17 +87,24 @@ TEST(LongTailSplit, FallsFromFirstToLastGroup) {
   const ImageSet set = tiny_set({100, 100, 100});
   SplitConfig config = protocol("long-tail");
   config.imbalance = 4;
-  EXPECT_THAT(counts(set, make_split(set, config, kNoReference, 0, 0).biased), ElementsAre(100, 50, 25));
+  EXPECT_THAT(counts(set, make_split(set, config, kNoReference, 0, 0).biased),
+              ElementsAre(100, 50, 25));
 }
 
 TEST(LongTailSplit, RefusesToEmptyAGroup) {
   SplitConfig config = protocol("long-tail");
   config.imbalance = 200;
-  EXPECT_THAT(error_of([&] { make_split(tiny_set({100, 100}), config, kNoReference, 0, 0); }),
+  EXPECT_THAT(error_of([&] {
+                make_split(tiny_set({100, 100}), config, kNoReference, 0, 0);
+              }),
               HasSubstr("group '1' would have no images in the biased set"));
   config.imbalance = 4;
-  EXPECT_THAT(error_of([&] { make_split(tiny_set({100, 5, 100}), config, reference_of(3), 0, 0); }),
-              HasSubstr("group '1' has too few images for the biased set: got 4 images, expected at least 49"));
+  EXPECT_THAT(
+      error_of([&] {
+        make_split(tiny_set({100, 5, 100}), config, reference_of(3), 0, 0);
+      }),
+      HasSubstr(
+          "group '1' has too few images for the biased set: got 4 images, expected at least 49"));
 }
 
 // ---- minority
@@ -113,12 +122,15 @@ TEST(MinoritySplit, CutsTheNamedClasses) {
 TEST(MinoritySplit, RefusesUnknownAndEmptiedClasses) {
   SplitConfig config = protocol("minority");
   const ImageSet set = tiny_set({10, 10});
-  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }), HasSubstr("at least one group"));
+  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
+              HasSubstr("at least one group"));
   config.classes = {"7"};
-  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }), HasSubstr("unknown group '7'"));
+  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
+              HasSubstr("unknown group '7'"));
   config.classes = {"1"};
   config.fraction = 0.05;
-  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }), HasSubstr("group '1' would have no"));
+  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
+              HasSubstr("group '1' would have no"));
 }
 
 // ---- attribute
@@ -133,8 +145,9 @@ TEST(AttributeSplit, MakesTheShareExactAndTheSetAsLargeAsItCanBe) {
   EXPECT_THAT(group_images(set, {"gender"}).count(split.biased), ElementsAre(888, 8000));
   EXPECT_THAT(split.groups, ElementsAre("Female", "Male"));
   config.num_images = 1000;
-  EXPECT_THAT(group_images(set, {"gender"}).count(make_split(set, config, kNoReference, 0, 0).biased),
-              ElementsAre(100, 900));
+  EXPECT_THAT(
+      group_images(set, {"gender"}).count(make_split(set, config, kNoReference, 0, 0).biased),
+      ElementsAre(100, 900));
 }
 
 TEST(AttributeSplit, WorksOnCrossedAttributes) {
@@ -159,13 +172,17 @@ TEST(AttributeSplit, RefusesWhatTheDataCannotGive) {
   config.share = 0.5;
   config.num_images = 20;
   EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
-              HasSubstr("group 'Female' has too few images for the biased set: got 5 images, expected at least 10"));
+              HasSubstr("group 'Female' has too few images for the biased set: got 5 images, "
+                        "expected at least 10"));
   config.classes = {"Female", "Male"};
-  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }), HasSubstr("every group is named"));
+  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
+              HasSubstr("every group is named"));
   config.attributes = {"hear"};
-  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }), HasSubstr("Did you mean 'hair'?"));
+  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
+              HasSubstr("Did you mean 'hair'?"));
   config.attributes = {};
-  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }), HasSubstr("no attribute is named"));
+  EXPECT_THAT(error_of([&] { make_split(set, config, kNoReference, 0, 0); }),
+              HasSubstr("no attribute is named"));
 }
 
 TEST(Grouping, LeavesOutCellsThatNoImageIsIn) {
@@ -184,29 +201,36 @@ TEST(Reference, IsBalancedAndTheGivenFractionOfTheBiasedSet) {
   EXPECT_LE(*std::ranges::max_element(reference) - *std::ranges::min_element(reference), 1);
   const double allowed = 0.05 * static_cast<double>(split.biased.numel());
   EXPECT_LE(static_cast<double>(split.reference.numel()), allowed);
-  EXPECT_GT(static_cast<double>(split.reference.numel()), allowed - 1.5) << "one more would be too many";
+  EXPECT_GT(static_cast<double>(split.reference.numel()), allowed - 1.5)
+      << "one more would be too many";
   EXPECT_THAT(split.target, testing::Each(testing::DoubleEq(1.0 / 3)));
 }
 
 TEST(Reference, FollowsStatedSharesOrTheDataAsTheyAre) {
   const ImageSet set = tiny_set({600, 200, 200});
-  EXPECT_THAT(counts(set, make_split(set, {}, reference_of(50, "as-is"), 0, 0).reference), ElementsAre(30, 10, 10));
+  EXPECT_THAT(counts(set, make_split(set, {}, reference_of(50, "as-is"), 0, 0).reference),
+              ElementsAre(30, 10, 10));
   ReferenceConfig stated{.size = 10, .balance = "shares", .shares = {0.2, 0.5, 0.3}};
   const Split split = make_split(set, {}, stated, 0, 0);
   EXPECT_THAT(counts(set, split.reference), ElementsAre(2, 5, 3));
   EXPECT_THAT(split.target, ElementsAre(0.2, 0.5, 0.3));
   stated.shares = {0.5, 0.5};
-  EXPECT_THAT(error_of([&] { make_split(set, {}, stated, 0, 0); }), HasSubstr("3 shares with sum 1"));
+  EXPECT_THAT(error_of([&] { make_split(set, {}, stated, 0, 0); }),
+              HasSubstr("3 shares with sum 1"));
 }
 
 TEST(Reference, RefusesMoreThanAGroupHas) {
   const ImageSet set = tiny_set({100, 4});
-  EXPECT_THAT(error_of([&] { make_split(set, {}, reference_of(10), 0, 0); }),
-              HasSubstr("group '1' has too few images for the reference: got 4 images, expected at least 5"));
+  EXPECT_THAT(
+      error_of([&] { make_split(set, {}, reference_of(10), 0, 0); }),
+      HasSubstr(
+          "group '1' has too few images for the reference: got 4 images, expected at least 5"));
   EXPECT_THAT(error_of([&] { make_split(set, {}, reference_of(1), 0, 0); }),
               HasSubstr("group '1' would have no images in the reference"));
-  EXPECT_THAT(error_of([&] { make_split(set, {}, reference_of(4), 0.5, 0); }), HasSubstr("group '1' would have no"));
-  EXPECT_THAT(error_of([&] { make_split(set, {}, reference_of(2.5), 0, 0); }), HasSubstr("neither a fraction"));
+  EXPECT_THAT(error_of([&] { make_split(set, {}, reference_of(4), 0.5, 0); }),
+              HasSubstr("group '1' would have no"));
+  EXPECT_THAT(error_of([&] { make_split(set, {}, reference_of(2.5), 0, 0); }),
+              HasSubstr("neither a fraction"));
 }
 
 TEST(HeldOut, TakesItsShareOfEveryGroup) {
@@ -225,7 +249,8 @@ TEST(Split, WithoutLabelsIsOneGroup) {
 }
 
 RC_GTEST_PROP(Split, IsDisjointAndReproducible, ()) {
-  const auto sizes = *rc::gen::container<std::vector<int64_t>>(3, rc::gen::inRange<int64_t>(40, 200));
+  const auto sizes =
+      *rc::gen::container<std::vector<int64_t>>(3, rc::gen::inRange<int64_t>(40, 200));
   const auto seed = *rc::gen::arbitrary<uint64_t>();
   SplitConfig config = protocol(*rc::gen::element<std::string>("none", "long-tail", "minority"));
   config.classes = {"1"};
@@ -252,7 +277,8 @@ RC_GTEST_PROP(Split, IsDisjointAndReproducible, ()) {
   const Split again = make_split(set, config, reference, 0.1, seed);
   RC_ASSERT(split.to_json() == again.to_json());
   const Split other = make_split(set, config, reference, 0.1, seed + 1);
-  RC_ASSERT(!at::equal(split.heldout, other.heldout) || !at::equal(split.reference, other.reference));
+  RC_ASSERT(!at::equal(split.heldout, other.heldout) ||
+            !at::equal(split.reference, other.reference));
 }
 
 // ---- lists
@@ -265,7 +291,8 @@ TEST(FileSplit, TakesNamesAndIndicesAndDrawsTheReferenceBesideThem) {
   const Split split = make_split(set, config, reference_of(4), 0, 0);
   EXPECT_THAT(to_vector(split.biased), ElementsAre(0, 3, 5));
   EXPECT_THAT(counts(set, split.reference), ElementsAre(2, 2));
-  for (const int64_t index : to_vector(split.reference)) EXPECT_TRUE(index != 0 && index != 3 && index != 5);
+  for (const int64_t index : to_vector(split.reference))
+    EXPECT_TRUE(index != 0 && index != 3 && index != 5);
   EXPECT_THAT(error_of([&] { make_split(set, config, reference_of(18), 0, 0); }),
               HasSubstr("group '1' has too few images outside the given lists"));
 }
@@ -293,7 +320,8 @@ TEST(FileSplit, RefusesBadLists) {
   EXPECT_THAT(error_with("7\n3\nimg7\n", "2\n"), HasSubstr("listed twice: got index 7"));
   EXPECT_THAT(error_with("7\n10\n", "2\n"), HasSubstr("biased.txt:2"));
   EXPECT_THAT(error_with("imgx\n", "2\n"), HasSubstr("'imgx'"));
-  EXPECT_THAT(error_of([&] { make_split(set, protocol("file"), kNoReference, 0, 0); }), HasSubstr("biased_file"));
+  EXPECT_THAT(error_of([&] { make_split(set, protocol("file"), kNoReference, 0, 0); }),
+              HasSubstr("biased_file"));
 }
 
 // ---- the manifest
@@ -332,8 +360,8 @@ TEST(SplitManifest, RefusesOtherDataAndDamage) {
 
 TEST(DataConfig, HasTheKeysScriptsUse) {
   const nlohmann::ordered_json keys = to_json(DataConfig{});
-  for (const char* key : {"/path", "/evaluation", "/heldout", "/split/protocol", "/split/classes", "/split/fraction",
-                          "/reference/size"})
+  for (const char* key : {"/path", "/evaluation", "/heldout", "/split/protocol", "/split/classes",
+                          "/split/fraction", "/reference/size"})
     EXPECT_TRUE(keys.contains(nlohmann::ordered_json::json_pointer(key))) << key;
 }
 

@@ -16,7 +16,10 @@ struct EndlessStream::Cache {
 };
 
 EndlessStream::EndlessStream(at::Tensor indices, uint64_t seed, uint32_t stream_id)
-    : indices_(std::move(indices)), seed_(seed), stream_id_(stream_id), cache_(std::make_unique<Cache>()) {
+    : indices_(std::move(indices)),
+      seed_(seed),
+      stream_id_(stream_id),
+      cache_(std::make_unique<Cache>()) {
   EQUIPOISE_ASSERT(indices_.scalar_type() == at::kLong && indices_.dim() == 1);
   if (indices_.numel() == 0)
     throw UsageError({.where = "EndlessStream",
@@ -29,7 +32,9 @@ EndlessStream::~EndlessStream() = default;
 EndlessStream::EndlessStream(EndlessStream&&) noexcept = default;
 EndlessStream& EndlessStream::operator=(EndlessStream&&) noexcept = default;
 
-int64_t EndlessStream::size() const { return indices_.numel(); }
+int64_t EndlessStream::size() const {
+  return indices_.numel();
+}
 
 at::Tensor EndlessStream::order_of(int64_t epoch) const {
   const std::lock_guard lock(cache_->mutex);

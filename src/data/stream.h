@@ -1,4 +1,5 @@
-// A training set without end: which image comes at which position, worked out from the position alone.
+// A training set without end: which image comes at which position, worked out from the position
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,10 @@ namespace equipoise::data {
 
 /// Endless shuffled passes over `indices`.
 ///
-/// Position p lies in epoch p / n; element p % n of that epoch's permutation is the image. There is no state to save:
-/// a run that resumes at position p sees what it would have seen.
-/// Shapes: indices [n] int64, n >= 1. Random: stream (seed, kShuffle, epoch, stream_id). Safe to share between threads.
+/// Position p lies in epoch p / n; element p % n of that epoch's permutation is the image. There is
+/// no state to save: a run that resumes at position p sees what it would have seen.
+/// Shapes: indices [n] int64, n >= 1. Random: stream (seed, kShuffle, epoch, stream_id). Safe to
+/// share between threads.
 /// Throws: UsageError when `indices` is empty.
 class EndlessStream {
  public:

@@ -57,7 +57,9 @@ inline ImageSet tiny_set(const std::vector<int64_t>& counts) {
   return set;
 }
 
-inline at::Tensor indices(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
+inline at::Tensor indices(const std::vector<int64_t>& values) {
+  return at::tensor(values, at::kLong);
+}
 
 inline std::vector<int64_t> to_vector(const at::Tensor& tensor) {
   const at::Tensor values = tensor.contiguous();

@@ -13,7 +13,8 @@
 namespace equipoise::data {
 namespace {
 
-int64_t count_option(const DatasetSpec& spec, const std::string& key, int64_t fallback, int64_t least) {
+int64_t count_option(const DatasetSpec& spec, const std::string& key, int64_t fallback,
+                     int64_t least) {
   const auto it = spec.options.find(key);
   if (it == spec.options.end()) return fallback;
   int64_t value = 0;
@@ -28,7 +29,8 @@ int64_t count_option(const DatasetSpec& spec, const std::string& key, int64_t fa
   return value;
 }
 
-/// 1/2 N((-2,-2), I) + 1/2 N((2,2), I): point i is of mode i mod 2, its noise from stream (seed, kToyData, i).
+/// 1/2 N((-2,-2), I) + 1/2 N((2,2), I): point i is of mode i mod 2, its noise from stream (seed,
+/// kToyData, i).
 ImageSet two_gaussians(int64_t num_points, uint64_t seed) {
   const at::Tensor numbers = at::arange(num_points, at::kLong);
   ImageSet set;
@@ -45,7 +47,8 @@ ImageSet read_toy(const DatasetSpec& spec, const ReadOptions& options) {
     throw unknown_name("toy law", law, {"two-gaussians"});
   ImageSet set = two_gaussians(count_option(spec, "num", 2000, 2),
                                static_cast<uint64_t>(count_option(spec, "seed", 0, 0)));
-  set.sha256 = io::sha256_hex({reinterpret_cast<const char*>(set.images.data_ptr<float>()), set.images.nbytes()});
+  set.sha256 = io::sha256_hex(
+      {reinterpret_cast<const char*>(set.images.data_ptr<float>()), set.images.nbytes()});
   finish_set(set, spec.text, options);
   return set;
 }
@@ -53,7 +56,8 @@ ImageSet read_toy(const DatasetSpec& spec, const ReadOptions& options) {
 const bool registered = DatasetRegistry::instance().add(
     {.name = "toy",
      .summary = "Points of a known law: toy:two-gaussians?num=2000&seed=0.",
-     .source = "The 2-D example of Kim et al. 2024 (arXiv:2403.01189); the biased law is a split of it",
+     .source =
+         "The 2-D example of Kim et al. 2024 (arXiv:2403.01189); the biased law is a split of it",
      .use_when = "Checking a method against exact density ratios, in seconds."},
     {.recognises = nullptr, .read = read_toy});
 

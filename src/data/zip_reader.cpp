@@ -1,5 +1,5 @@
-// The data set archive of EDM: PNG or JPEG entries, stored or deflated, and dataset.json. A CSV of the same name beside
-// it (faces.csv for faces.zip) adds attributes.
+// The data set archive of EDM: PNG or JPEG entries, stored or deflated, and dataset.json. A CSV of
+// the same name beside it (faces.csv for faces.zip) adds attributes.
 #include <algorithm>
 #include <fstream>
 #include <memory>
@@ -16,10 +16,13 @@ namespace {
 /// Archives of image files; an .npz is a zip archive too.
 bool is_archive_of_images(const fs::path& path) {
   char magic[2] = {};
-  if (!fs::is_regular_file(path) || !std::ifstream(path, std::ios::binary).read(magic, sizeof magic)) return false;
+  if (!fs::is_regular_file(path) ||
+      !std::ifstream(path, std::ios::binary).read(magic, sizeof magic))
+    return false;
   if (magic[0] != 'P' || magic[1] != 'K') return false;
   const io::ZipReader archive(path);
-  return std::ranges::any_of(archive.entries(), [](const io::ZipEntry& entry) { return is_image_name(entry.name); });
+  return std::ranges::any_of(archive.entries(),
+                             [](const io::ZipEntry& entry) { return is_image_name(entry.name); });
 }
 
 ImageSet read_zip(const DatasetSpec& spec, const ReadOptions& options) {
@@ -32,8 +35,8 @@ ImageSet read_zip(const DatasetSpec& spec, const ReadOptions& options) {
   std::ranges::sort(listing.names);
   listing.read = [archive](const std::string& name) { return archive->read(name); };
   if (archive->contains("dataset.json"))
-    listing.classes =
-        parse_edm_labels(archive->read("dataset.json"), listing.where + "/dataset.json", listing.names);
+    listing.classes = parse_edm_labels(archive->read("dataset.json"),
+                                       listing.where + "/dataset.json", listing.names);
   std::vector<fs::path> files{spec.path};
   if (const fs::path table = fs::path(spec.path).replace_extension(".csv"); fs::exists(table)) {
     add_attributes(io::read_csv(table), table.string(), listing);
@@ -46,7 +49,8 @@ ImageSet read_zip(const DatasetSpec& spec, const ReadOptions& options) {
 
 const bool registered = DatasetRegistry::instance().add(
     {.name = "zip",
-     .summary = "A zip archive of PNG or JPEG entries with dataset.json; a CSV beside it adds attributes.",
+     .summary =
+         "A zip archive of PNG or JPEG entries with dataset.json; a CSV beside it adds attributes.",
      .source = "https://github.com/NVlabs/edm, dataset_tool.py",
      .use_when = "The usual form of a data set; equipoise data convert writes it."},
     {.recognises = is_archive_of_images, .read = read_zip});

@@ -1,4 +1,5 @@
-// Exponential moving average of weights, measured in images so that it means the same at every batch size.
+// Exponential moving average of weights, measured in images so that it means the same at every
+// batch size.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +17,23 @@ struct EmaConfig {
   double ramp_ratio = 0.05;
 
   void fields(FieldVisitor& f) {
-    f("half_life_kimg", half_life_kimg, "thousand images", "half-life of the weight average", {0, 1e9});
-    f("ramp_ratio", ramp_ratio, "", "half-life at most this share of the images seen; 0 = no ramp", {0, 1e9});
+    f("half_life_kimg", half_life_kimg, "thousand images", "half-life of the weight average",
+      {0, 1e9});
+    f("ramp_ratio", ramp_ratio, "", "half-life at most this share of the images seen; 0 = no ramp",
+      {0, 1e9});
   }
 };
 
 /// beta = 0.5^(B / h), h = min(half-life, ramp_ratio n) but at least 1e-8 images.
 ///
-/// `images_seen` is n before this step's images, so that the first step copies the weights (beta = 0).
+/// `images_seen` is n before this step's images, so that the first step copies the weights (beta =
+/// 0).
 /// Source: Karras et al. 2022 (arXiv:2206.00364), reference training loop.
 double ema_decay(const EmaConfig& config, int64_t batch_size, int64_t images_seen);
 
-/// average <- decay average + (1 - decay) current, tensor by tensor, in place. Both lists in one order.
-void update_ema(std::vector<at::Tensor>& average, const std::vector<at::Tensor>& current, double decay);
+/// average <- decay average + (1 - decay) current, tensor by tensor, in place. Both lists in one
+/// order.
+void update_ema(std::vector<at::Tensor>& average, const std::vector<at::Tensor>& current,
+                double decay);
 
 }  // namespace equipoise::diffusion

@@ -23,10 +23,10 @@
 namespace equipoise::diffusion {
 
 struct ImportOptions {
-  std::filesystem::path config =
-      {};  ///< JSON file that overrides the metadata; empty = metadata alone
-  std::string prefix =
-      {};  ///< what stands before "model.enc.…" in the tensors' names; empty = found by itself
+  /// JSON file that overrides the metadata; empty = metadata alone.
+  std::filesystem::path config = {};
+  /// What stands before "model.enc.…" in the tensors' names; empty = found by itself.
+  std::string prefix = {};
 };
 
 /// Builds the network the weights belong to, loads them by name, and writes a model file

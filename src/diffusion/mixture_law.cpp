@@ -22,11 +22,12 @@ void check_components(const std::vector<GaussianMixture::Component>& components)
             component.mean.size() == components.front().mean.size();
   }
   if (valid && std::abs(total - 1) < 1e-9) return;
-  throw UsageError({.where = "GaussianMixture",
-                    .what = "not a mixture",
-                    .got = fmt::format("{} components of total weight {}", components.size(), total),
-                    .expected = "positive weights that sum to 1, means of one length, std >= 0",
-                    .hint = ""});
+  throw UsageError(
+      {.where = "GaussianMixture",
+       .what = "not a mixture",
+       .got = fmt::format("{} components of total weight {}", components.size(), total),
+       .expected = "positive weights that sum to 1, means of one length, std >= 0",
+       .hint = ""});
 }
 
 // [B,K] -> sum over k of values_k times vectors_k, in the shape of x.
@@ -50,7 +51,8 @@ GaussianMixture::GaussianMixture(const std::vector<Component>& components) {
   }
 }
 
-GaussianMixture::PerComponent GaussianMixture::evaluate(const at::Tensor& x, const at::Tensor& sigma) const {
+GaussianMixture::PerComponent GaussianMixture::evaluate(const at::Tensor& x,
+                                                        const at::Tensor& sigma) const {
   const at::Tensor flat = x.flatten(1);
   check_shape(flat, {sigma.size(0), dimension()}, "x");
   const at::Tensor noise_variance = sigma.to(x.options()).square().unsqueeze(1);
@@ -78,13 +80,15 @@ at::Tensor GaussianMixture::responsibilities(const at::Tensor& x, const at::Tens
 }
 
 // E[clean | x, k] = x + (mean_k - x) sigma^2 / variance_k.
-at::Tensor GaussianMixture::denoise(const at::Tensor& x, const at::Tensor& sigma, const Conditions&) const {
+at::Tensor GaussianMixture::denoise(const at::Tensor& x, const at::Tensor& sigma,
+                                    const Conditions&) const {
   const PerComponent parts = evaluate(x, sigma);
   const at::Tensor shrinkage = sigma.to(x.options()).square().unsqueeze(1) / parts.variance;
   return x + weighted_sum(parts.log_joint.softmax(1) * shrinkage, parts.difference, x);
 }
 
-at::Tensor GaussianMixture::sample(uint64_t seed, const at::Tensor& numbers, Purpose purpose) const {
+at::Tensor GaussianMixture::sample(uint64_t seed, const at::Tensor& numbers,
+                                   Purpose purpose) const {
   const at::Tensor cumulative = log_weights_.exp().cumsum(0);
   const auto bounds = cumulative.accessor<double, 1>();
   const auto means = means_.accessor<double, 2>();
@@ -98,13 +102,15 @@ at::Tensor GaussianMixture::sample(uint64_t seed, const at::Tensor& numbers, Pur
     int64_t k = 0;
     while (k + 1 < bounds.size(0) && position > bounds[k]) ++k;
     const double std = std::sqrt(variances[k]);
-    for (int64_t d = 0; d < dimension(); ++d) rows[i][d] = static_cast<float>(means[k][d] + std * stream.normal());
+    for (int64_t d = 0; d < dimension(); ++d)
+      rows[i][d] = static_cast<float>(means[k][d] + std * stream.normal());
   }
   return result;
 }
 
 GaussianMixture isotropic_gaussian(std::vector<double> mean, double std) {
-  const std::vector<GaussianMixture::Component> components{{.weight = 1, .mean = std::move(mean), .std = std}};
+  const std::vector<GaussianMixture::Component> components{
+      {.weight = 1, .mean = std::move(mean), .std = std}};
   return GaussianMixture(components);
 }
 
@@ -114,7 +120,8 @@ MixtureRatio::MixtureRatio(std::shared_ptr<const GaussianMixture> numerator,
 
 at::Tensor MixtureRatio::log_ratio(const at::Tensor& x, const at::Tensor& sigma) const {
   const at::Tensor exact = x.to(at::kDouble);
-  return (numerator_->log_density(exact, sigma) - denominator_->log_density(exact, sigma)).to(x.scalar_type());
+  return (numerator_->log_density(exact, sigma) - denominator_->log_density(exact, sigma))
+      .to(x.scalar_type());
 }
 
 LawPair two_mode_laws() {

@@ -1,5 +1,6 @@
-// Gaussian mixtures, for which everything a diffusion model estimates is known in closed form: density, score,
-// posterior mean, density ratio. Tests, the toy preset and the samplers' conformance suite measure against them.
+// Gaussian mixtures, for which everything a diffusion model estimates is known in closed form:
+// density, score, posterior mean, density ratio. Tests, the toy preset and the samplers'
+// conformance suite measure against them.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,11 @@
 
 namespace equipoise::diffusion {
 
-/// p(x) = sum_k weight_k N(x; mean_k, std_k^2 I), and its noised versions: std_k^2 grows by sigma^2.
+/// p(x) = sum_k weight_k N(x; mean_k, std_k^2 I), and its noised versions: std_k^2 grows by
+/// sigma^2.
 ///
-/// Shapes: x [B,…] with D numbers an item; sigma [B] >= 0. Results have x's type; all are differentiable in x.
+/// Shapes: x [B,…] with D numbers an item; sigma [B] >= 0. Results have x's type; all are
+/// differentiable in x.
 class GaussianMixture : public Denoiser {
  public:
   struct Component {
@@ -34,9 +37,11 @@ class GaussianMixture : public Denoiser {
   /// Probability of each component given x [B,K].
   at::Tensor responsibilities(const at::Tensor& x, const at::Tensor& sigma) const;
   /// E[clean | x], the shape of x.
-  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma, const Conditions& conditions = {}) const override;
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const Conditions& conditions = {}) const override;
   /// Draws [B,D] float32, row i from stream (seed, purpose, numbers[i]) alone. numbers: int64, CPU.
-  at::Tensor sample(uint64_t seed, const at::Tensor& numbers, Purpose purpose = Purpose::kToyData) const;
+  at::Tensor sample(uint64_t seed, const at::Tensor& numbers,
+                    Purpose purpose = Purpose::kToyData) const;
 
  private:
   /// What each component says of each item.
@@ -55,10 +60,12 @@ class GaussianMixture : public Denoiser {
 /// A single component, N(mean, std^2 I).
 GaussianMixture isotropic_gaussian(std::vector<double> mean, double std = 1);
 
-/// log numerator^sigma(x) - log denominator^sigma(x), exact at every sigma; computed in float64, returned in x's type.
+/// log numerator^sigma(x) - log denominator^sigma(x), exact at every sigma; computed in float64,
+/// returned in x's type.
 class MixtureRatio : public DensityRatio {
  public:
-  MixtureRatio(std::shared_ptr<const GaussianMixture> numerator, std::shared_ptr<const GaussianMixture> denominator);
+  MixtureRatio(std::shared_ptr<const GaussianMixture> numerator,
+               std::shared_ptr<const GaussianMixture> denominator);
   at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma) const override;
 
  private:
@@ -72,9 +79,11 @@ struct LawPair {
   std::shared_ptr<const GaussianMixture> unbiased;
 };
 
-/// The two-mode toy: N((-2,-2), I) and N((2,2), I), mixed 0.8 / 0.2 (biased) and 0.5 / 0.5 (unbiased).
+/// The two-mode toy: N((-2,-2), I) and N((2,2), I), mixed 0.8 / 0.2 (biased) and 0.5 / 0.5
+/// (unbiased).
 ///
-/// With v = 1 + sigma^2 and L = 4 (x1 + x2) / v the ratio is (0.5 + 0.5 e^L) / (0.8 + 0.2 e^L), within [0.625, 2.5].
+/// With v = 1 + sigma^2 and L = 4 (x1 + x2) / v the ratio is (0.5 + 0.5 e^L) / (0.8 + 0.2 e^L),
+/// within [0.625, 2.5].
 /// Source: Kim et al. 2024 (arXiv:2403.01189), the figure of the two-dimensional example.
 LawPair two_mode_laws();
 

@@ -1,4 +1,5 @@
-// The closed forms, against numbers worked out independently: quadrature in one dimension, and the toy law's formulas.
+// The closed forms, against numbers worked out independently: quadrature in one dimension, and the
+// toy law's formulas.
 #include "diffusion/mixture_law.h"
 
 #include <cmath>
@@ -15,25 +16,32 @@ namespace {
 at::Tensor points(std::vector<double> values) {
   return at::tensor(at::ArrayRef<double>(values), at::kDouble).reshape({-1, 2});
 }
-at::Tensor levels(double sigma, int64_t count) { return at::full({count}, sigma, at::kDouble); }
+at::Tensor levels(double sigma, int64_t count) {
+  return at::full({count}, sigma, at::kDouble);
+}
 
 // w = p_unbiased / p_biased of the toy at one point.
 double toy_ratio(double x1, double x2, double sigma) {
   const LawPair laws = two_mode_laws();
-  return MixtureRatio(laws.unbiased, laws.biased).log_ratio(points({x1, x2}), levels(sigma, 1)).exp().item<double>();
+  return MixtureRatio(laws.unbiased, laws.biased)
+      .log_ratio(points({x1, x2}), levels(sigma, 1))
+      .exp()
+      .item<double>();
 }
 
 TEST(GaussianMixture, OneComponentIsANormalLaw) {
   const GaussianMixture law = isotropic_gaussian({1, -1, 0}, 2);
   const at::Tensor x = at::tensor({0.5, 0.5, 3.0}, at::kDouble).unsqueeze(0);
   const double variance = 4 + 9;
-  const double expected = -1.5 * std::log(2 * std::numbers::pi * variance) - (0.25 + 2.25 + 9) / (2 * variance);
+  const double expected =
+      -1.5 * std::log(2 * std::numbers::pi * variance) - (0.25 + 2.25 + 9) / (2 * variance);
   EXPECT_NEAR(law.log_density(x, levels(3, 1)).item<double>(), expected, 1e-12);
   EXPECT_NEAR(law.denoise(x, levels(3, 1))[0][2].item<double>(), 3 * 4 / variance, 1e-12);
 }
 
 TEST(GaussianMixture, ScoreIsTheGradientOfTheLogDensity) {
-  const GaussianMixture law({{.weight = 0.3, .mean = {-1, 2}, .std = 0.5}, {.weight = 0.7, .mean = {1, 0}, .std = 1.5}});
+  const GaussianMixture law(
+      {{.weight = 0.3, .mean = {-1, 2}, .std = 0.5}, {.weight = 0.7, .mean = {1, 0}, .std = 1.5}});
   const at::Tensor x = points({0.2, 0.9, -3, 1, 4, 4}).requires_grad_(true);
   for (const double sigma : {0.0, 0.3, 5.0}) {
     const at::Tensor score = law.score(x, levels(sigma, 3)).detach();
@@ -70,14 +78,16 @@ TEST(GaussianMixture, SamplesFollowTheLaw) {
 
 TEST(GaussianMixture, SamplesDependOnTheirNumberAlone) {
   const auto law = two_mode_laws().biased;
-  EXPECT_TRUE(at::equal(law->sample(3, at::arange(10)).slice(0, 7), law->sample(3, at::arange(7, 10))));
+  EXPECT_TRUE(
+      at::equal(law->sample(3, at::arange(10)).slice(0, 7), law->sample(3, at::arange(7, 10))));
 }
 
 TEST(GaussianMixture, RefusesWhatIsNotAMixture) {
   using Components = std::vector<GaussianMixture::Component>;
   const Components none, half{{.weight = 0.5, .mean = {0}}};
   const Components uneven{{.weight = 0.5, .mean = {0}}, {.weight = 0.5, .mean = {0, 1}}};
-  for (const Components& components : {none, half, uneven}) EXPECT_THROW(GaussianMixture{components}, UsageError);
+  for (const Components& components : {none, half, uneven})
+    EXPECT_THROW(GaussianMixture{components}, UsageError);
   EXPECT_THROW(isotropic_gaussian({0}).log_density(at::zeros({2, 3}), at::zeros({2})), UsageError);
 }
 
@@ -97,7 +107,8 @@ TEST(MixtureRatio, GradientOfTwoShiftedGaussiansIsConstant) {
   const auto normal = [](double mean) {
     return std::make_shared<const GaussianMixture>(isotropic_gaussian({mean}));
   };
-  const at::Tensor x = at::tensor({-3.0, 0.4, 2.0}, at::kDouble).reshape({3, 1}).requires_grad_(true);
+  const at::Tensor x =
+      at::tensor({-3.0, 0.4, 2.0}, at::kDouble).reshape({3, 1}).requires_grad_(true);
   const at::Tensor log_ratio = MixtureRatio(normal(1), normal(-1)).log_ratio(x, levels(0.5, 3));
   EXPECT_LT((log_ratio - 2 * x.flatten() / 1.25).abs().max().item<double>(), 1e-12);
   const at::Tensor gradient = torch::autograd::grad({log_ratio.sum()}, {x}).front();
@@ -112,7 +123,8 @@ TEST(MixtureRatio, LogRatioIsAntisymmetric) {
   EXPECT_TRUE(at::equal(forward, -backward));
 }
 
-/// Integrals over the toy, whose ratio varies along the diagonal only: there it is a pair of unit normals at +-sqrt(8).
+/// Integrals over the toy, whose ratio varies along the diagonal only: there it is a pair of unit
+/// normals at +-sqrt(8).
 class ToyIntegrals {
  public:
   explicit ToyIntegrals(double sigma) {
@@ -121,7 +133,9 @@ class ToyIntegrals {
     const double step = 320.0 / 200000;
     biased_ = along_diagonal(0.8).log_density(x, sigmas).exp() * step;
     unbiased_ = along_diagonal(0.5).log_density(x, sigmas).exp() * step;
-    ratio_ = (along_diagonal(0.5).log_density(x, sigmas) - along_diagonal(0.8).log_density(x, sigmas)).exp();
+    ratio_ =
+        (along_diagonal(0.5).log_density(x, sigmas) - along_diagonal(0.8).log_density(x, sigmas))
+            .exp();
   }
   double mean_ratio() const { return (biased_ * ratio_).sum().item<double>(); }
   double mean_square_ratio() const { return (biased_ * ratio_.square()).sum().item<double>(); }
@@ -130,14 +144,15 @@ class ToyIntegrals {
     return (0.5 * (biased_ + unbiased_) * 2 * ratio_ / (1 + ratio_)).sum().item<double>();
   }
   double best_bce() const {
-    return 0.5 * (unbiased_ * (1 + 1 / ratio_).log() + biased_ * (1 + ratio_).log()).sum().item<double>();
+    return 0.5 *
+           (unbiased_ * (1 + 1 / ratio_).log() + biased_ * (1 + ratio_).log()).sum().item<double>();
   }
 
  private:
   static GaussianMixture along_diagonal(double low_mode_weight) {
     const double mode = std::sqrt(8.0);
-    return GaussianMixture(
-        {{.weight = low_mode_weight, .mean = {-mode}}, {.weight = 1 - low_mode_weight, .mean = {mode}}});
+    return GaussianMixture({{.weight = low_mode_weight, .mean = {-mode}},
+                            {.weight = 1 - low_mode_weight, .mean = {mode}}});
   }
   at::Tensor biased_, unbiased_, ratio_;
 };
@@ -163,9 +178,11 @@ TEST(MixtureRatio, DiagonalFormEqualsTheTwoDimensionalOne) {
   const double coordinate = along / std::numbers::sqrt2;
   const double mode = std::sqrt(8.0);
   const GaussianMixture biased({{.weight = 0.8, .mean = {-mode}}, {.weight = 0.2, .mean = {mode}}});
-  const GaussianMixture unbiased({{.weight = 0.5, .mean = {-mode}}, {.weight = 0.5, .mean = {mode}}});
+  const GaussianMixture unbiased(
+      {{.weight = 0.5, .mean = {-mode}}, {.weight = 0.5, .mean = {mode}}});
   const at::Tensor x = at::tensor({along}, at::kDouble).reshape({1, 1});
-  const at::Tensor log_ratio = unbiased.log_density(x, levels(2, 1)) - biased.log_density(x, levels(2, 1));
+  const at::Tensor log_ratio =
+      unbiased.log_density(x, levels(2, 1)) - biased.log_density(x, levels(2, 1));
   EXPECT_NEAR(log_ratio.exp().item<double>(), toy_ratio(coordinate, coordinate, 2), 1e-9);
 }
 

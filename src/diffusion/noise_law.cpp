@@ -25,13 +25,13 @@ double draw_one(const NoiseLaw& law, RandomStream stream) {
 
 }  // namespace
 
-at::Tensor NoiseLaw::draw(uint64_t seed, const at::Tensor& image_numbers) const {
+at::Tensor NoiseLaw::draw(uint64_t seed, const at::Tensor& image_numbers, Purpose purpose) const {
   at::Tensor sigma = at::empty({image_numbers.numel()}, at::kFloat);
   const auto numbers = image_numbers.accessor<int64_t, 1>();
   auto values = sigma.accessor<float, 1>();
   for (int64_t i = 0; i < sigma.numel(); ++i) {
     values[i] = static_cast<float>(
-        draw_one(*this, RandomStream(seed, Purpose::kSigma, static_cast<uint64_t>(numbers[i]))));
+        draw_one(*this, RandomStream(seed, purpose, static_cast<uint64_t>(numbers[i]))));
   }
   return sigma;
 }
@@ -43,14 +43,15 @@ at::Tensor NoiseLaw::loss_weight(const at::Tensor& sigma, double sigma_data) con
   return (variance + data_variance) / (variance * data_variance);
 }
 
-NoisyBatch make_noisy(const at::Tensor& clean, const at::Tensor& image_numbers, uint64_t seed, const NoiseLaw& law,
-                      double sigma_data) {
+NoisyBatch make_noisy(const at::Tensor& clean, const at::Tensor& image_numbers, uint64_t seed,
+                      const NoiseLaw& law, double sigma_data) {
   check_shape(image_numbers, {clean.size(0)}, "image_numbers");
   NoisyBatch batch;
   batch.clean = clean;
   batch.sigma = law.draw(seed, image_numbers).to(clean.device());
   batch.loss_weight = law.loss_weight(batch.sigma, sigma_data);
-  const at::Tensor noise = random_normal(seed, Purpose::kNoise, image_numbers, clean.sizes().slice(1));
+  const at::Tensor noise =
+      random_normal(seed, Purpose::kNoise, image_numbers, clean.sizes().slice(1));
   batch.noisy = clean + per_item(batch.sigma, clean) * noise.to(clean.device());
   return batch;
 }

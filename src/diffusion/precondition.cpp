@@ -73,8 +73,8 @@ class VePreconditioning : public Preconditioning {
 
 class IddpmPreconditioning : public Preconditioning {
  public:
-  // u_M = 0;  u_{j-1} = sqrt((u_j^2 + 1) / max(abar_{j-1} / abar_j, C_1) - 1);  abar_j = sin^2(pi/2
-  // · j / (M (C_2 + 1))).
+  // u_M = 0;  u_{j-1} = sqrt((u_j^2 + 1) / max(abar_{j-1} / abar_j, C_1) - 1);
+  // abar_j = sin^2(pi/2 · j / (M (C_2 + 1))).
   IddpmPreconditioning() {
     const auto alpha_bar = [](int64_t j) {
       const double sine = std::sin(0.5 * std::numbers::pi * static_cast<double>(j) / kSteps /

@@ -2,10 +2,18 @@
 //
 //   D(x; sigma) = c_skip x + c_out F(c_in x; c_noise)
 //
-//   edm    sigma_data^2/(sigma^2+sigma_data^2), sigma sigma_data/sqrt(sigma^2+sigma_data^2),
-//   1/sqrt(sigma^2+sigma_data^2), ln(sigma)/4 vp     1, -sigma, 1/sqrt(sigma^2+1), 999 t(sigma) t:
-//   inverse of sigma(t) = sqrt(exp(19.9 t^2/2 + 0.1 t) - 1) ve     1, sigma, 1, ln(sigma/2) iddpm
-//   1, -sigma, 1/sqrt(sigma^2+1), 999 - index of the nearest of 1000 discrete levels
+//          c_skip                               c_out
+//   edm    sigma_data^2/(sigma^2+sigma_data^2)  sigma sigma_data/sqrt(sigma^2+sigma_data^2)
+//   vp     1                                    -sigma
+//   ve     1                                    sigma
+//   iddpm  1                                    -sigma
+//
+//          c_in                            c_noise
+//   edm    1/sqrt(sigma^2+sigma_data^2)    ln(sigma)/4
+//   vp     1/sqrt(sigma^2+1)               999 t(sigma), t the inverse of
+//                                          sigma(t) = sqrt(exp(19.9 t^2/2 + 0.1 t) - 1)
+//   ve     1                               ln(sigma/2)
+//   iddpm  1/sqrt(sigma^2+1)               999 - index of the nearest of 1000 discrete levels
 //
 // Train with edm. The others are for networks trained elsewhere.
 #pragma once

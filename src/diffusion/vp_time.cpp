@@ -33,7 +33,8 @@ Value sigma_of(const Value& time) {
   return sqrt(expm1(exponent_of(time)));
 }
 
-// The root of the quadratic B(tau) = log(1 + sigma^2), in the form that adds instead of subtracting.
+// The root of the quadratic B(tau) = log(1 + sigma^2), in the form that adds instead of
+// subtracting.
 template <class Value>
 Value time_of(const Value& sigma) {
   const Value exponent = log1p(sigma * sigma);
@@ -49,7 +50,8 @@ template <class Value>
 Value cosine_time_of(const Value& sigma) {
   constexpr double kQuarterTurn = std::numbers::pi / 2;
   const double scale_at_zero = std::cos(kCosineOffset / (1 + kCosineOffset) * kQuarterTurn);
-  return acos(scale_at_zero * scale_of(sigma)) * ((1 + kCosineOffset) / kQuarterTurn) - kCosineOffset;
+  return acos(scale_at_zero * scale_of(sigma)) * ((1 + kCosineOffset) / kQuarterTurn) -
+         kCosineOffset;
 }
 
 double draw_one(RatioTimeLaw law, double uniform) {
@@ -61,17 +63,37 @@ double draw_one(RatioTimeLaw law, double uniform) {
 
 }  // namespace
 
-double vp_exponent(double time) { return exponent_of(time); }
-double vp_sigma(double time) { return sigma_of(time); }
-double vp_time(double sigma) { return time_of(sigma); }
-double vp_scale(double sigma) { return scale_of(sigma); }
-double vp_cosine_time(double sigma) { return cosine_time_of(sigma); }
+double vp_exponent(double time) {
+  return exponent_of(time);
+}
+double vp_sigma(double time) {
+  return sigma_of(time);
+}
+double vp_time(double sigma) {
+  return time_of(sigma);
+}
+double vp_scale(double sigma) {
+  return scale_of(sigma);
+}
+double vp_cosine_time(double sigma) {
+  return cosine_time_of(sigma);
+}
 
-at::Tensor vp_exponent(const at::Tensor& time) { return exponent_of(time); }
-at::Tensor vp_sigma(const at::Tensor& time) { return sigma_of(time); }
-at::Tensor vp_time(const at::Tensor& sigma) { return time_of(sigma); }
-at::Tensor vp_scale(const at::Tensor& sigma) { return scale_of(sigma); }
-at::Tensor vp_cosine_time(const at::Tensor& sigma) { return cosine_time_of(sigma); }
+at::Tensor vp_exponent(const at::Tensor& time) {
+  return exponent_of(time);
+}
+at::Tensor vp_sigma(const at::Tensor& time) {
+  return sigma_of(time);
+}
+at::Tensor vp_time(const at::Tensor& sigma) {
+  return time_of(sigma);
+}
+at::Tensor vp_scale(const at::Tensor& sigma) {
+  return scale_of(sigma);
+}
+at::Tensor vp_cosine_time(const at::Tensor& sigma) {
+  return cosine_time_of(sigma);
+}
 
 TimeMap parse_time_map(const std::string& name) {
   if (name == "linear") return TimeMap::kLinear;
@@ -79,7 +101,9 @@ TimeMap parse_time_map(const std::string& name) {
   throw unknown_name("time map", name, {"linear", "cosine"});
 }
 
-std::string to_string(TimeMap map) { return map == TimeMap::kLinear ? "linear" : "cosine"; }
+std::string to_string(TimeMap map) {
+  return map == TimeMap::kLinear ? "linear" : "cosine";
+}
 
 at::Tensor network_time(TimeMap map, const at::Tensor& sigma) {
   return map == TimeMap::kLinear ? vp_time(sigma) : vp_cosine_time(sigma);
@@ -91,7 +115,8 @@ RatioTimeLaw parse_ratio_time_law(const std::string& name) {
   throw unknown_name("time law", name, {"log_uniform_sigma", "uniform_time"});
 }
 
-at::Tensor draw_ratio_sigma(RatioTimeLaw law, uint64_t seed, const at::Tensor& image_numbers, Purpose purpose) {
+at::Tensor draw_ratio_sigma(RatioTimeLaw law, uint64_t seed, const at::Tensor& image_numbers,
+                            Purpose purpose) {
   at::Tensor sigma = at::empty({image_numbers.numel()}, at::kDouble);
   const auto numbers = image_numbers.accessor<int64_t, 1>();
   auto values = sigma.accessor<double, 1>();

@@ -11,7 +11,8 @@
 namespace equipoise::diffusion {
 namespace {
 
-const at::Tensor kSomeSigmas = at::tensor({1e-4, 0.002, 0.0447, 0.5, 1.0, 5.0, 80.0, 152.0}, at::kDouble);
+const at::Tensor kSomeSigmas =
+    at::tensor({1e-4, 0.002, 0.0447, 0.5, 1.0, 5.0, 80.0, 152.0}, at::kDouble);
 
 TEST(VpTime, HasTheValuesOfTheLinearSchedule) {
   EXPECT_NEAR(vp_time(0.002), 4.0e-5, 1e-6);
@@ -71,11 +72,14 @@ double distance_to_uniform(const at::Tensor& values) {
   const at::Tensor sorted = std::get<0>(values.sort());
   const auto count = static_cast<double>(sorted.numel());
   const at::Tensor steps = at::arange(sorted.numel(), at::kDouble) / count;
-  return std::max((sorted - steps).max().item<double>(), (steps + 1 / count - sorted).max().item<double>());
+  return std::max((sorted - steps).max().item<double>(),
+                  (steps + 1 / count - sorted).max().item<double>());
 }
 
 // Critical value of the Kolmogorov-Smirnov test at level 0.01.
-double critical_distance(int64_t count) { return 1.63 / std::sqrt(static_cast<double>(count)); }
+double critical_distance(int64_t count) {
+  return 1.63 / std::sqrt(static_cast<double>(count));
+}
 
 TEST(RatioTimeSampler, LogSigmaIsUniform) {
   const at::Tensor sigma = draw_ratio_sigma(RatioTimeLaw::kLogUniformSigma, 1, at::arange(20000));
@@ -94,13 +98,15 @@ TEST(RatioTimeSampler, TimeHasTheQuantilesOfTheImportanceLaw) {
 }
 
 TEST(RatioTimeSampler, UniformTimeIsUniform) {
-  const at::Tensor sigma = draw_ratio_sigma(parse_ratio_time_law("uniform_time"), 3, at::arange(20000));
+  const at::Tensor sigma =
+      draw_ratio_sigma(parse_ratio_time_law("uniform_time"), 3, at::arange(20000));
   EXPECT_LT(distance_to_uniform(vp_time(sigma)), critical_distance(20000));
 }
 
 TEST(RatioTimeSampler, DrawsDependOnTheImageNumberAlone) {
   const at::Tensor all = draw_ratio_sigma(RatioTimeLaw::kLogUniformSigma, 4, at::arange(8));
-  const at::Tensor some = draw_ratio_sigma(RatioTimeLaw::kLogUniformSigma, 4, at::tensor({5, 2}, at::kLong));
+  const at::Tensor some =
+      draw_ratio_sigma(RatioTimeLaw::kLogUniformSigma, 4, at::tensor({5, 2}, at::kLong));
   EXPECT_EQ(some[0].item<double>(), all[5].item<double>());
   EXPECT_EQ(some[1].item<double>(), all[2].item<double>());
   EXPECT_NE(all[2].item<double>(), all[5].item<double>());

@@ -16,8 +16,10 @@ namespace equipoise::io {
 inline at::Tensor arbitrary_tensor(const std::vector<at::ScalarType>& dtypes) {
   const auto dtype = *rc::gen::elementOf(dtypes);
   const auto rank = *rc::gen::inRange<size_t>(0, 5);
-  const auto shape = *rc::gen::container<std::vector<int64_t>>(rank, rc::gen::inRange<int64_t>(0, 5));
-  const auto bytes = *rc::gen::container<std::string>(*num_bytes(shape, dtype), rc::gen::arbitrary<char>());
+  const auto shape =
+      *rc::gen::container<std::vector<int64_t>>(rank, rc::gen::inRange<int64_t>(0, 5));
+  const auto bytes =
+      *rc::gen::container<std::string>(*num_bytes(shape, dtype), rc::gen::arbitrary<char>());
   return tensor_from_bytes(bytes, shape, dtype);
 }
 

@@ -28,7 +28,8 @@ class CsvParser {
     do {
       fields.push_back(rest_.starts_with('"') ? quoted_field() : bare_field());
     } while (skip(","));
-    if (!rest_.empty() && !skip_line_break()) fail(line_, "a closing quote is followed by more text");
+    if (!rest_.empty() && !skip_line_break())
+      fail(line_, "a closing quote is followed by more text");
     return true;
   }
   size_t line() const { return record_line_; }
@@ -53,7 +54,8 @@ class CsvParser {
     const bool ends_line = end < rest_.size() && rest_[end] == '\n';
     if (ends_line && end > 0 && rest_[end - 1] == '\r') --end;
     std::string field(rest_.substr(0, end));
-    if (field.find('"') != field.npos) fail(line_, "a quote stands inside a field that does not begin with one");
+    if (field.find('"') != field.npos)
+      fail(line_, "a quote stands inside a field that does not begin with one");
     rest_.remove_prefix(end);
     return field;
   }
@@ -102,14 +104,16 @@ CsvTable parse_csv(std::string_view text, const std::string& where) {
   std::vector<std::string> fields;
   while (parser.next(fields)) {
     if (fields.size() != table.header.size())
-      parser.fail(parser.line(), fmt::format("the row has {} fields and the header {}", fields.size(),
-                                             table.header.size()));
+      parser.fail(parser.line(), fmt::format("the row has {} fields and the header {}",
+                                             fields.size(), table.header.size()));
     table.rows.push_back(std::move(fields));
   }
   return table;
 }
 
-CsvTable read_csv(const std::filesystem::path& path) { return parse_csv(read_maybe_gzip(path), path.string()); }
+CsvTable read_csv(const std::filesystem::path& path) {
+  return parse_csv(read_maybe_gzip(path), path.string());
+}
 
 std::string to_csv(const CsvTable& table) {
   std::string text;

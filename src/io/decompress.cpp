@@ -33,19 +33,22 @@ class Unpacking {
   /// Takes the first `count` bytes of the buffer.
   void accept(size_t count) {
     if (count > max_bytes_ - result_.size())
-      throw DataError({.where = name_, .what = fmt::format("unpacks to more than {} bytes", max_bytes_)});
+      throw DataError(
+          {.where = name_, .what = fmt::format("unpacks to more than {} bytes", max_bytes_)});
     result_.append(reinterpret_cast<const char*>(buffer_.data()), count);
   }
   std::string take() { return std::move(result_); }
 
   [[noreturn]] void fail_truncated() const {
-    throw DataError({.where = name_,
-                     .what = fmt::format("the compressed file is truncated: it ends in mid-stream at offset {}",
-                                         packed_.size())});
+    throw DataError(
+        {.where = name_,
+         .what = fmt::format("the compressed file is truncated: it ends in mid-stream at offset {}",
+                             packed_.size())});
   }
   [[noreturn]] void fail_corrupt(size_t offset, const char* why) const {
     throw DataError(
-        {.where = name_, .what = fmt::format("the compressed file is damaged at offset {}: {}", offset, why)});
+        {.where = name_,
+         .what = fmt::format("the compressed file is damaged at offset {}: {}", offset, why)});
   }
 
  private:
@@ -58,7 +61,8 @@ class Unpacking {
 
 void unpack_gzip(Unpacking& work) {
   z_stream stream{};
-  if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK) throw std::bad_alloc();  // + 16: with gzip header
+  if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK)
+    throw std::bad_alloc();  // + 16: with gzip header
   const std::unique_ptr<z_stream, decltype(&inflateEnd)> guard(&stream, &inflateEnd);
   std::string_view rest = work.packed();
   for (;;) {
@@ -84,12 +88,14 @@ void unpack_gzip(Unpacking& work) {
   }
   // Zeros are padding of tapes and block devices; anything else was not meant to be here.
   if (rest.find_first_not_of('\0') != rest.npos)
-    work.fail_corrupt(work.packed().size() - rest.size(), "other bytes follow the end of the stream");
+    work.fail_corrupt(work.packed().size() - rest.size(),
+                      "other bytes follow the end of the stream");
 }
 
 void unpack_xz(Unpacking& work) {
   lzma_stream stream = LZMA_STREAM_INIT;
-  if (lzma_stream_decoder(&stream, kXzMemoryBytes, LZMA_CONCATENATED) != LZMA_OK) throw std::bad_alloc();
+  if (lzma_stream_decoder(&stream, kXzMemoryBytes, LZMA_CONCATENATED) != LZMA_OK)
+    throw std::bad_alloc();
   const std::unique_ptr<lzma_stream, decltype(&lzma_end)> guard(&stream, &lzma_end);
   stream.next_in = reinterpret_cast<const uint8_t*>(work.packed().data());
   stream.avail_in = work.packed().size();
@@ -99,9 +105,11 @@ void unpack_xz(Unpacking& work) {
     code = lzma_code(&stream, LZMA_FINISH);
     work.accept(work.buffer_size() - stream.avail_out);
     if (code == LZMA_BUF_ERROR) work.fail_truncated();
-    if (code == LZMA_MEMLIMIT_ERROR) work.fail_corrupt(stream.total_in, "its dictionary is larger than 1 GiB");
+    if (code == LZMA_MEMLIMIT_ERROR)
+      work.fail_corrupt(stream.total_in, "its dictionary is larger than 1 GiB");
     if (code == LZMA_MEM_ERROR) throw std::bad_alloc();
-    if (code != LZMA_OK && code != LZMA_STREAM_END) work.fail_corrupt(stream.total_in, "not a valid xz stream");
+    if (code != LZMA_OK && code != LZMA_STREAM_END)
+      work.fail_corrupt(stream.total_in, "not a valid xz stream");
   }
 }
 

@@ -32,8 +32,9 @@ std::string gzip(const std::string& bytes) {
 std::string xz(const std::string& bytes) {
   std::string packed(lzma_stream_buffer_bound(bytes.size()), '\0');
   size_t size = 0;
-  EXPECT_EQ(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const uint8_t*>(bytes.data()),
-                                    bytes.size(), reinterpret_cast<uint8_t*>(packed.data()), &size, packed.size()),
+  EXPECT_EQ(lzma_easy_buffer_encode(
+                6, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const uint8_t*>(bytes.data()),
+                bytes.size(), reinterpret_cast<uint8_t*>(packed.data()), &size, packed.size()),
             LZMA_OK);
   packed.resize(size);
   return packed;
@@ -42,7 +43,8 @@ std::string xz(const std::string& bytes) {
 class ReadMaybeGzip : public testing::TestWithParam<std::string (*)(const std::string&)> {
  protected:
   std::string pack(const std::string& bytes) const { return GetParam()(bytes); }
-  std::string read_back(const std::string& packed, uint64_t max_bytes = kMaxDecompressedBytes) const {
+  std::string read_back(const std::string& packed,
+                        uint64_t max_bytes = kMaxDecompressedBytes) const {
     write_file_atomically(folder_ / "file", packed);
     return read_maybe_gzip(folder_ / "file", max_bytes);
   }
@@ -70,8 +72,8 @@ TEST_P(ReadMaybeGzip, SaysWhereATruncatedFileEnds) {
   const std::string packed = pack("not very much text");
   for (size_t length = 6; length < packed.size(); ++length)
     EXPECT_THAT([&] { read_back(packed.substr(0, length)); },
-                ThrowsMessage<DataError>(
-                    AllOf(HasSubstr("/file"), HasSubstr("truncated"), HasSubstr("offset " + std::to_string(length)))));
+                ThrowsMessage<DataError>(AllOf(HasSubstr("/file"), HasSubstr("truncated"),
+                                               HasSubstr("offset " + std::to_string(length)))));
 }
 
 TEST_P(ReadMaybeGzip, RefusesDamagedBytes) {
@@ -81,13 +83,15 @@ TEST_P(ReadMaybeGzip, RefusesDamagedBytes) {
 }
 
 TEST_P(ReadMaybeGzip, RefusesBytesAfterTheEnd) {
-  EXPECT_THAT([&] { read_back(pack("text") + "more than a header takes"); }, ThrowsMessage<DataError>(HasSubstr("damaged")));
+  EXPECT_THAT([&] { read_back(pack("text") + "more than a header takes"); },
+              ThrowsMessage<DataError>(HasSubstr("damaged")));
 }
 
 TEST_P(ReadMaybeGzip, StopsAtTheLimit) {
   const std::string packed = pack(std::string(1'000'000, 'z'));
   EXPECT_EQ(read_back(packed, 1'000'000).size(), 1'000'000);
-  EXPECT_THAT([&] { read_back(packed, 999'999); }, ThrowsMessage<DataError>(HasSubstr("more than 999999 bytes")));
+  EXPECT_THAT([&] { read_back(packed, 999'999); },
+              ThrowsMessage<DataError>(HasSubstr("more than 999999 bytes")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, ReadMaybeGzip, testing::Values(&gzip, &xz),

@@ -21,7 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string error_text(int error_number) { return std::generic_category().message(error_number); }
+std::string error_text(int error_number) {
+  return std::generic_category().message(error_number);
+}
 
 /// Closes what it holds.
 struct Descriptor {
@@ -43,7 +45,8 @@ int open_for_reading(const fs::path& path) {
 size_t size_of_open_file(const Descriptor& file, const fs::path& path) {
   struct stat status {};
   if (::fstat(file.number, &status) != 0)
-    throw EnvironmentError({.where = path.string(), .what = "cannot read the file: " + error_text(errno)});
+    throw EnvironmentError(
+        {.where = path.string(), .what = "cannot read the file: " + error_text(errno)});
   if (S_ISDIR(status.st_mode))
     throw DataError({.where = path.string(), .what = "is a folder", .expected = "a file"});
   return static_cast<size_t>(status.st_size);
@@ -56,7 +59,8 @@ size_t read_up_to(const Descriptor& file, char* out, size_t capacity, const fs::
     const ssize_t count = ::read(file.number, out + filled, capacity - filled);
     if (count == 0) break;
     if (count < 0 && errno != EINTR)
-      throw EnvironmentError({.where = path.string(), .what = "cannot read the file: " + error_text(errno)});
+      throw EnvironmentError(
+          {.where = path.string(), .what = "cannot read the file: " + error_text(errno)});
     filled += static_cast<size_t>(std::max<ssize_t>(count, 0));
   }
   return filled;
@@ -65,7 +69,8 @@ size_t read_up_to(const Descriptor& file, char* out, size_t capacity, const fs::
 /// A name beside `path` that no other writer, in this process or another, has taken.
 fs::path temporary_name(const fs::path& path) {
   static std::atomic<uint64_t> next_number{0};
-  const std::string name = fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), next_number++);
+  const std::string name =
+      fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), next_number++);
   return path.parent_path() / name;
 }
 
@@ -90,7 +95,8 @@ std::string lock_holder(int descriptor) {
 
 std::string read_file(const fs::path& path) {
   const Descriptor file(open_for_reading(path));
-  // One byte more than expected, so that one look sees the end; files of unknown size (pipes) take more looks.
+  // One byte more than expected, so that one look sees the end; files of unknown size (pipes) take
+  // more looks.
   std::string bytes(size_of_open_file(file, path) + 1, '\0');
   size_t filled = 0;
   for (;;) {
@@ -119,13 +125,15 @@ void remove_abandoned_files(const fs::path& folder) {
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code ignored;
   if (fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored))
-    throw EnvironmentError({.where = path_.string(), .what = "cannot be replaced: it is not a regular file"});
+    throw EnvironmentError(
+        {.where = path_.string(), .what = "cannot be replaced: it is not a regular file"});
   do {
     temporary_ = temporary_name(path_);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (descriptor_ < 0 && errno == EEXIST);
   if (descriptor_ < 0)
-    throw EnvironmentError({.where = path_.string(), .what = "cannot write the file: " + error_text(errno)});
+    throw EnvironmentError(
+        {.where = path_.string(), .what = "cannot write the file: " + error_text(errno)});
 }
 
 AtomicFile::~AtomicFile() {
@@ -165,16 +173,19 @@ MappedFile::MappedFile(const fs::path& path) {
   if (size_ == 0) return;  // an empty range cannot be mapped
   void* memory = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number, 0);
   if (memory == MAP_FAILED)
-    throw EnvironmentError({.where = path.string(), .what = "cannot map the file: " + error_text(errno)});
-  memory_ = std::shared_ptr<const char>(static_cast<const char*>(memory),
-                                        [memory, size = size_](const char*) { ::munmap(memory, size); });
+    throw EnvironmentError(
+        {.where = path.string(), .what = "cannot map the file: " + error_text(errno)});
+  memory_ =
+      std::shared_ptr<const char>(static_cast<const char*>(memory),
+                                  [memory, size = size_](const char*) { ::munmap(memory, size); });
 }
 
 FileLock::FileLock(const fs::path& folder) {
   const fs::path file = folder / ".lock";
   descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor_ < 0)
-    throw EnvironmentError({.where = folder.string(), .what = "cannot lock the folder: " + error_text(errno)});
+    throw EnvironmentError(
+        {.where = folder.string(), .what = "cannot lock the folder: " + error_text(errno)});
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
     const int error_number = errno;
     const std::string holder = lock_holder(descriptor_);
@@ -183,14 +194,18 @@ FileLock::FileLock(const fs::path& folder) {
       throw EnvironmentError({.where = folder.string(),
                               .what = "the folder is in use by another run (" + holder + ")",
                               .hint = "Wait until it ends, or use another folder"});
-    throw EnvironmentError({.where = folder.string(), .what = "cannot lock the folder: " + error_text(error_number)});
+    throw EnvironmentError(
+        {.where = folder.string(), .what = "cannot lock the folder: " + error_text(error_number)});
   }
   // Only to tell others who holds the lock; on a full disk they read "pid unknown".
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(descriptor_, 0) == 0) (void)!::pwrite(descriptor_, pid.data(), pid.size(), 0);
 }
 
-// The file stays: deleting it would let a third run lock a new file while a second one waits on the old.
-FileLock::~FileLock() { ::close(descriptor_); }
+// The file stays: deleting it would let a third run lock a new file while a second one waits on the
+// old.
+FileLock::~FileLock() {
+  ::close(descriptor_);
+}
 
 }  // namespace equipoise::io

@@ -39,13 +39,15 @@ TEST(ReadFile, ReadsFilesWhoseSizeIsNotKnownBeforehand) {
 }
 
 TEST(ReadFile, NamesAFileThatIsMissing) {
-  EXPECT_THAT([] { read_file("/no/such/file"); },
-              ThrowsMessage<DataError>(AllOf(HasSubstr("/no/such/file"), HasSubstr("No such file"))));
+  EXPECT_THAT(
+      [] { read_file("/no/such/file"); },
+      ThrowsMessage<DataError>(AllOf(HasSubstr("/no/such/file"), HasSubstr("No such file"))));
 }
 
 TEST(ReadFile, RefusesAFolder) {
   const ScratchFolder folder;
-  EXPECT_THAT([&] { read_file(folder.path()); }, ThrowsMessage<DataError>(HasSubstr("is a folder")));
+  EXPECT_THAT([&] { read_file(folder.path()); },
+              ThrowsMessage<DataError>(HasSubstr("is a folder")));
 }
 
 TEST(WriteFileAtomically, ReplacesAnOldFileAndLeavesNothingElse) {
@@ -68,8 +70,9 @@ TEST(WriteFileAtomically, WorksWithANameWithoutFolder) {
 TEST(WriteFileAtomically, RefusesAPathBelowAFile) {
   const ScratchFolder folder;
   write_file_atomically(folder / "x", "a file");
-  EXPECT_THAT([&] { write_file_atomically(folder / "x/y", "z"); },
-              ThrowsMessage<EnvironmentError>(AllOf(HasSubstr("x/y"), HasSubstr("Not a directory"))));
+  EXPECT_THAT(
+      [&] { write_file_atomically(folder / "x/y", "z"); },
+      ThrowsMessage<EnvironmentError>(AllOf(HasSubstr("x/y"), HasSubstr("Not a directory"))));
 }
 
 TEST(WriteFileAtomically, NeverReplacesADevice) {
@@ -146,7 +149,8 @@ TEST(MappedFile, MapsAnEmptyFile) {
 }
 
 TEST(MappedFile, NamesAFileThatIsMissing) {
-  EXPECT_THAT([] { MappedFile("/no/such/file"); }, ThrowsMessage<DataError>(HasSubstr("/no/such/file")));
+  EXPECT_THAT([] { MappedFile("/no/such/file"); },
+              ThrowsMessage<DataError>(HasSubstr("/no/such/file")));
 }
 
 TEST(FileLock, KeepsOthersOutUntilReleased) {
@@ -154,9 +158,9 @@ TEST(FileLock, KeepsOthersOutUntilReleased) {
   {
     const FileLock lock(folder.path());
     EXPECT_THAT([&] { FileLock second(folder.path()); },
-                ThrowsMessage<EnvironmentError>(
-                    AllOf(HasSubstr(folder.path().string()),
-                          HasSubstr("in use by another run (pid " + std::to_string(::getpid()) + ")"))));
+                ThrowsMessage<EnvironmentError>(AllOf(
+                    HasSubstr(folder.path().string()),
+                    HasSubstr("in use by another run (pid " + std::to_string(::getpid()) + ")"))));
   }
   EXPECT_NO_THROW(FileLock(folder.path()));
 }

@@ -54,8 +54,12 @@ std::string Sha256::hex() const {
   return text;
 }
 
-std::string sha256_hex(std::string_view bytes) { return Sha256().update(bytes).hex(); }
+std::string sha256_hex(std::string_view bytes) {
+  return Sha256().update(bytes).hex();
+}
 
-std::string sha256_of_file(const std::filesystem::path& path) { return sha256_hex(MappedFile(path).bytes()); }
+std::string sha256_of_file(const std::filesystem::path& path) {
+  return sha256_hex(MappedFile(path).bytes());
+}
 
 }  // namespace equipoise::io

@@ -26,7 +26,8 @@ at::Tensor decode_image(std::string_view bytes, const std::string& name) {
     canvas = decode_jpeg(bytes, name);
   } else {
     std::string first_bytes;
-    for (char byte : bytes.substr(0, 4)) first_bytes += fmt::format(" {:02x}", static_cast<uint8_t>(byte));
+    for (char byte : bytes.substr(0, 4))
+      first_bytes += fmt::format(" {:02x}", static_cast<uint8_t>(byte));
     throw DataError({.where = name,
                      .what = "is neither a PNG nor a JPEG image",
                      .got = bytes.empty() ? "no bytes" : "first bytes" + first_bytes});

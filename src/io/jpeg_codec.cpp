@@ -13,7 +13,8 @@
 namespace equipoise::io {
 namespace {
 
-/// libjpeg's error handling, which must come first in the struct: the library hands back a pointer to it.
+/// libjpeg's error handling, which must come first in the struct: the library hands back a pointer
+/// to it.
 struct ErrorHandling {
   jpeg_error_mgr manager;
   std::jmp_buf jump;
@@ -29,7 +30,8 @@ struct ErrorHandling {
 /// Warnings (level -1) mean that pixels were made up, but for those about bytes that carry none.
 void judge_message(j_common_ptr codec, int level) {
   const int code = codec->err->msg_code;
-  const bool is_harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR;
+  const bool is_harmless =
+      code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR;
   if (level < 0 && !is_harmless) keep_error(codec);
 }
 
@@ -46,13 +48,15 @@ class Decoder {
 
   at::Tensor decode() {
     if (!read_header()) fail();
-    at::Tensor canvas = make_canvas(codec_.output_height, codec_.output_width, codec_.output_components, name_);
+    at::Tensor canvas =
+        make_canvas(codec_.output_height, codec_.output_width, codec_.output_components, name_);
     if (!read_pixels(canvas.data_ptr<uint8_t>())) fail();
     return canvas;
   }
 
  private:
-  /// False after an error. Leaves the decoder set to produce grey or RGB (CMYK cannot become RGB: an error).
+  /// False after an error. Leaves the decoder set to produce grey or RGB (CMYK cannot become RGB:
+  /// an error).
   bool read_header() {
     if (setjmp(handling_.jump)) return false;
     jpeg_create_decompress(&codec_);
@@ -66,14 +70,16 @@ class Decoder {
     if (setjmp(handling_.jump)) return false;
     jpeg_start_decompress(&codec_);
     while (codec_.output_scanline < codec_.output_height) {
-      JSAMPROW row = out + size_t{codec_.output_scanline} * codec_.output_width * codec_.output_components;
+      JSAMPROW row =
+          out + size_t{codec_.output_scanline} * codec_.output_width * codec_.output_components;
       jpeg_read_scanlines(&codec_, &row, 1);
     }
     jpeg_finish_decompress(&codec_);
     return true;
   }
   [[noreturn]] void fail() const {
-    throw DataError({.where = name_, .what = std::string("cannot decode the JPEG image: ") + handling_.message});
+    throw DataError({.where = name_,
+                     .what = std::string("cannot decode the JPEG image: ") + handling_.message});
   }
 
   std::string_view bytes_;
@@ -84,6 +90,8 @@ class Decoder {
 
 }  // namespace
 
-at::Tensor decode_jpeg(std::string_view bytes, const std::string& name) { return Decoder(bytes, name).decode(); }
+at::Tensor decode_jpeg(std::string_view bytes, const std::string& name) {
+  return Decoder(bytes, name).decode();
+}
 
 }  // namespace equipoise::io

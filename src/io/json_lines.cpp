@@ -21,8 +21,11 @@ class UniqueKeys {
   bool operator()(Json::parse_event_t event, const Json& parsed) {
     if (event == Json::parse_event_t::object_start) open_objects_.emplace_back();
     if (event == Json::parse_event_t::object_end) open_objects_.pop_back();
-    if (event == Json::parse_event_t::key && !open_objects_.back().insert(parsed.get<std::string>()).second)
-      throw DataError({.where = where_, .what = fmt::format("the key {} appears twice in one object", parsed.dump())});
+    if (event == Json::parse_event_t::key &&
+        !open_objects_.back().insert(parsed.get<std::string>()).second)
+      throw DataError(
+          {.where = where_,
+           .what = fmt::format("the key {} appears twice in one object", parsed.dump())});
     return true;
   }
 
@@ -42,13 +45,17 @@ std::string without_tag(std::string text) {
 Json parse_json(std::string_view text, const std::string& where) {
   UniqueKeys unique_keys(where);
   try {
-    return Json::parse(text, [&](int, Json::parse_event_t event, Json& parsed) { return unique_keys(event, parsed); });
+    return Json::parse(text, [&](int, Json::parse_event_t event, Json& parsed) {
+      return unique_keys(event, parsed);
+    });
   } catch (const Json::parse_error& error) {
     throw DataError({.where = where, .what = "is not valid JSON: " + without_tag(error.what())});
   }
 }
 
-Json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+Json read_json(const std::filesystem::path& path) {
+  return parse_json(read_file(path), path.string());
+}
 
 std::vector<Json> read_json_lines(const std::filesystem::path& path, LastLine last_line) {
   const std::string text = read_file(path);
@@ -66,7 +73,9 @@ std::vector<Json> read_json_lines(const std::filesystem::path& path, LastLine la
     const std::string where = fmt::format("{}:{}", path.string(), line_number);
     values.push_back(parse_json(line, where));
     if (!values.back().is_object())
-      throw DataError({.where = where, .what = "the line is not a JSON object", .got = values.back().type_name()});
+      throw DataError({.where = where,
+                       .what = "the line is not a JSON object",
+                       .got = values.back().type_name()});
   }
   return values;
 }

@@ -20,9 +20,10 @@ TEST(ParseJson, ReturnsTheValue) {
 }
 
 TEST(ParseJson, SaysWhereTheTextIsWrong) {
-  EXPECT_THAT([] { parse_json("{\"a\":\n 1,}", "results.json"); },
-              ThrowsMessage<DataError>(AllOf(HasSubstr("[results.json] is not valid JSON"), HasSubstr("line 2"),
-                                             Not(HasSubstr("json.exception")))));
+  EXPECT_THAT(
+      [] { parse_json("{\"a\":\n 1,}", "results.json"); },
+      ThrowsMessage<DataError>(AllOf(HasSubstr("[results.json] is not valid JSON"),
+                                     HasSubstr("line 2"), Not(HasSubstr("json.exception")))));
   EXPECT_THROW(parse_json("", "x"), DataError);
   EXPECT_THROW(parse_json("{} {}", "x"), DataError);
   EXPECT_THROW(parse_json("\"\xff\"", "x"), DataError);
@@ -36,12 +37,14 @@ TEST(ParseJson, RefusesAKeyNamedTwice) {
 TEST(ReadJson, NamesTheFile) {
   const ScratchFolder folder;
   write_file_atomically(folder / "x.json", "[1,");
-  EXPECT_THAT([&] { read_json(folder / "x.json"); }, ThrowsMessage<DataError>(HasSubstr("/x.json]")));
+  EXPECT_THAT([&] { read_json(folder / "x.json"); },
+              ThrowsMessage<DataError>(HasSubstr("/x.json]")));
 }
 
 class ReadJsonLines : public testing::Test {
  protected:
-  std::vector<nlohmann::json> read(const std::string& text, LastLine last_line = LastLine::kMustBeWhole) const {
+  std::vector<nlohmann::json> read(const std::string& text,
+                                   LastLine last_line = LastLine::kMustBeWhole) const {
     write_file_atomically(folder_ / "x.jsonl", text);
     return read_json_lines(folder_ / "x.jsonl", last_line);
   }
@@ -58,16 +61,19 @@ TEST_F(ReadJsonLines, ReturnsOneObjectALine) {
 }
 
 TEST_F(ReadJsonLines, NamesTheLine) {
-  EXPECT_THAT([&] { read("{}\n\n{\n"); }, ThrowsMessage<DataError>(HasSubstr("/x.jsonl:3] is not valid JSON")));
-  EXPECT_THAT([&] { read("{}\n[]\n"); },
-              ThrowsMessage<DataError>(HasSubstr("/x.jsonl:2] the line is not a JSON object: got array")));
+  EXPECT_THAT([&] { read("{}\n\n{\n"); },
+              ThrowsMessage<DataError>(HasSubstr("/x.jsonl:3] is not valid JSON")));
+  EXPECT_THAT(
+      [&] { read("{}\n[]\n"); },
+      ThrowsMessage<DataError>(HasSubstr("/x.jsonl:2] the line is not a JSON object: got array")));
 }
 
 TEST_F(ReadJsonLines, LeavesOutATornLastLineOnlyWhenAllowed) {
   const std::vector<nlohmann::json> expected{{{"a", 1}}};
   EXPECT_EQ(read("{\"a\": 1}\n{\"a\"", LastLine::kMayBeTorn), expected);
   EXPECT_THROW(read("{\"a\": 1}\n{\"a\""), DataError);
-  EXPECT_THROW(read("{\"a\": 1}\n{\"a\"\n", LastLine::kMayBeTorn), DataError) << "a whole line may not be damaged";
+  EXPECT_THROW(read("{\"a\": 1}\n{\"a\"\n", LastLine::kMayBeTorn), DataError)
+      << "a whole line may not be damaged";
   EXPECT_EQ(read("{\"a\": 1}", LastLine::kMayBeTorn), expected);
 }
 

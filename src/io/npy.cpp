@@ -42,10 +42,12 @@ struct Header {
   std::vector<int64_t> shape;
 };
 
-/// Reads the Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, keys in any order.
+/// Reads the Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, keys in
+/// any order.
 class HeaderParser {
  public:
-  HeaderParser(std::string_view text, const std::string& name) : text_(text), rest_(text), name_(name) {}
+  HeaderParser(std::string_view text, const std::string& name)
+      : text_(text), rest_(text), name_(name) {}
 
   Header parse() {
     Header header;
@@ -100,8 +102,10 @@ class HeaderParser {
   }
   std::string dtype() {
     if (!skip('[')) return quoted();
-    throw DataError({.where = name_, .what = "a structured npy array is not supported",
-                     .expected = "one number a value", .hint = "Save each field as its own array"});
+    throw DataError({.where = name_,
+                     .what = "a structured npy array is not supported",
+                     .expected = "one number a value",
+                     .hint = "Save each field as its own array"});
   }
   bool boolean() {
     skip(' ');
@@ -137,15 +141,18 @@ class HeaderParser {
 /// The header's text; `bytes` is left at the values.
 std::string_view take_header(std::string_view& bytes, const std::string& name) {
   if (!bytes.starts_with(kMagic) || bytes.size() < kVersionEnd)
-    throw DataError({.where = name, .what = "is not an npy array: it does not begin with \\x93NUMPY"});
+    throw DataError(
+        {.where = name, .what = "is not an npy array: it does not begin with \\x93NUMPY"});
   const int version = bytes[kMagic.size()];
   if (version < 1 || version > 3)
-    throw DataError({.where = name, .what = "npy version not supported", .got = std::to_string(version),
+    throw DataError({.where = name,
+                     .what = "npy version not supported",
+                     .got = std::to_string(version),
                      .expected = "1, 2 or 3"});
   const size_t length_size = version == 1 ? 2 : 4;
   const size_t begin = kVersionEnd + length_size;
   const bool has_length = bytes.size() >= begin;
-  const size_t length = !has_length     ? 0
+  const size_t length = !has_length    ? 0
                         : version == 1 ? read_little_endian<uint16_t>(bytes, kVersionEnd)
                                        : read_little_endian<uint32_t>(bytes, kVersionEnd);
   if (!has_length || length > bytes.size() - begin)
@@ -162,30 +169,34 @@ at::ScalarType parse_dtype(const std::string& descr, const std::string& name) {
     known.push_back(code);
   }
   const bool is_object = descr.ends_with('O');
-  throw DataError({.where = name,
-                   .what = is_object ? "the npy array holds Python objects" : "npy dtype not supported",
-                   .got = "'" + descr + "'",
-                   .expected = fmt::format("one of {}", fmt::join(known, " ")),
-                   .hint = "Save it with .astype(...) of one of these"});
+  throw DataError(
+      {.where = name,
+       .what = is_object ? "the npy array holds Python objects" : "npy dtype not supported",
+       .got = "'" + descr + "'",
+       .expected = fmt::format("one of {}", fmt::join(known, " ")),
+       .hint = "Save it with .astype(...) of one of these"});
 }
 
 std::string swap_bytes(std::string_view values, size_t value_size) {
   std::string swapped(values);
-  for (auto value = swapped.begin(); value != swapped.end(); value += static_cast<ptrdiff_t>(value_size))
+  for (auto value = swapped.begin(); value != swapped.end();
+       value += static_cast<ptrdiff_t>(value_size))
     std::reverse(value, value + static_cast<ptrdiff_t>(value_size));
   return swapped;
 }
 
 /// Everything before the values. Version 1 suffices: its 65535 bytes hold thousands of dimensions.
 std::string npy_header(const at::Tensor& tensor, const std::string& name) {
-  const auto found = std::find_if(kDtypes.begin(), kDtypes.end(),
-                                  [&](const auto& known) { return known.second == tensor.scalar_type(); });
+  const auto found = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& known) {
+    return known.second == tensor.scalar_type();
+  });
   if (found == kDtypes.end())
     throw UsageError({.where = name, .what = "NumPy has no such dtype", .got = describe(tensor)});
   const char order = tensor.element_size() == 1 ? '|' : '<';
   // A tuple of one is written (3,).
-  std::string text = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", order, found->first,
-                                 fmt::join(tensor.sizes(), ", "), tensor.dim() == 1 ? "," : "");
+  std::string text =
+      fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", order,
+                  found->first, fmt::join(tensor.sizes(), ", "), tensor.dim() == 1 ? "," : "");
   const size_t begin = kVersionEnd + sizeof(uint16_t);
   const size_t total = (begin + text.size() + 1 + kAlignment - 1) / kAlignment * kAlignment;
   text.resize(total - begin - 1, ' ');
@@ -204,10 +215,11 @@ at::Tensor parse_npy(std::string_view bytes, const std::string& name) {
   const at::ScalarType dtype = parse_dtype(header.descr, name);
   const std::optional<uint64_t> declared = num_bytes(header.shape, dtype);
   if (declared != values.size())
-    throw DataError({.where = name,
-                     .what = fmt::format("the npy header says {} of '{}' = {} bytes, the file holds {}",
-                                         shape_text(header.shape), header.descr,
-                                         declared ? std::to_string(*declared) : "over 2^63", values.size())});
+    throw DataError(
+        {.where = name,
+         .what = fmt::format("the npy header says {} of '{}' = {} bytes, the file holds {}",
+                             shape_text(header.shape), header.descr,
+                             declared ? std::to_string(*declared) : "over 2^63", values.size())});
   std::string swapped;
   if (header.descr[0] == '>') values = swapped = swap_bytes(values, c10::elementSize(dtype));
   if (!header.is_fortran_order) return tensor_from_bytes(values, header.shape, dtype);
@@ -235,7 +247,8 @@ void write_npy(const std::filesystem::path& path, const at::Tensor& tensor) {
 std::vector<std::string> NpzReader::names() const {
   std::vector<std::string> names;
   for (const ZipEntry& entry : zip_.entries())
-    if (entry.name.ends_with(kSuffix)) names.push_back(entry.name.substr(0, entry.name.size() - kSuffix.size()));
+    if (entry.name.ends_with(kSuffix))
+      names.push_back(entry.name.substr(0, entry.name.size() - kSuffix.size()));
   return names;
 }
 
@@ -254,7 +267,8 @@ std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path) {
   return arrays;
 }
 
-void write_npz(const std::filesystem::path& path, const std::vector<std::pair<std::string, at::Tensor>>& arrays) {
+void write_npz(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, at::Tensor>>& arrays) {
   ZipWriter zip(path);
   for (const auto& [name, tensor] : arrays) {
     const at::Tensor values = contiguous_on_cpu(tensor);

@@ -1,7 +1,8 @@
 // Arrays in NumPy's formats: .npy (one array) and .npz (a zip of them).
 //
-// Dtypes read: b1 u1 i1 i2 i4 i8 f2 f4 f8 in either byte order (big-endian values are swapped). Written: the same,
-// little-endian. Object arrays would need Python's pickle and are refused, as are strings and structured dtypes.
+// Dtypes read: b1 u1 i1 i2 i4 i8 f2 f4 f8 in either byte order (big-endian values are swapped).
+// Written: the same, little-endian. Object arrays would need Python's pickle and are refused, as
+// are strings and structured dtypes.
 // Source: numpy.lib.format, versions 1.0, 2.0 and 3.0.
 #pragma once
 
@@ -19,10 +20,12 @@
 namespace equipoise::io {
 
 /// The array in a .npy file's bytes, contiguous in C order; `name` is what errors call it.
-/// Throws DataError when the header is damaged, the dtype is not one of ours, or bytes are missing or left over.
+/// Throws DataError when the header is damaged, the dtype is not one of ours, or bytes are missing
+/// or left over.
 at::Tensor parse_npy(std::string_view bytes, const std::string& name);
 at::Tensor read_npy(const std::filesystem::path& path);
-/// Atomic. Throws UsageError for a dtype NumPy lacks (bfloat16), EnvironmentError when the disk fails.
+/// Atomic. Throws UsageError for a dtype NumPy lacks (bfloat16), EnvironmentError when the disk
+/// fails.
 void write_npy(const std::filesystem::path& path, const at::Tensor& tensor);
 
 /// Reads the arrays of an .npz one at a time.

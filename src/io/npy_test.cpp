@@ -23,8 +23,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-const std::vector<at::ScalarType> kNumpyDtypes{at::kBool, at::kByte, at::kChar,  at::kShort, at::kInt,
-                                               at::kLong, at::kHalf, at::kFloat, at::kDouble};
+const std::vector<at::ScalarType> kNumpyDtypes{at::kBool,  at::kByte,  at::kChar,
+                                               at::kShort, at::kInt,   at::kLong,
+                                               at::kHalf,  at::kFloat, at::kDouble};
 
 std::string from_hex(std::string_view digits) {
   std::string bytes;
@@ -37,24 +38,37 @@ std::string from_hex(std::string_view digits) {
 
 // np.save(file, np.array([[1.5, -2, 0.25]], dtype='<f4'))
 constexpr std::string_view kNumpyFloats =
-    "934e554d5059010076007b276465736372273a20273c6634272c2027666f727472616e5f6f72646572273a2046616c73652c"
-    "20277368617065273a2028312c2033292c207d20202020202020202020202020202020202020202020202020202020202020"
+    "934e554d5059010076007b276465736372273a20273c6634272c2027666f727472616e5f6f72646572273a2046616c"
+    "73652c"
+    "20277368617065273a2028312c2033292c207d20202020202020202020202020202020202020202020202020202020"
+    "202020"
     "2020202020202020202020202020202020202020202020202020200a0000c03f000000c00000803e";
 // np.save(file, np.asfortranarray(np.arange(6, dtype='>i2').reshape(2, 3)))
 constexpr std::string_view kNumpyFortranBigEndian =
-    "934e554d5059010076007b276465736372273a20273e6932272c2027666f727472616e5f6f72646572273a20547275652c20"
-    "277368617065273a2028322c2033292c207d2020202020202020202020202020202020202020202020202020202020202020"
+    "934e554d5059010076007b276465736372273a20273e6932272c2027666f727472616e5f6f72646572273a20547275"
+    "652c20"
+    "277368617065273a2028322c2033292c207d2020202020202020202020202020202020202020202020202020202020"
+    "202020"
     "2020202020202020202020202020202020202020202020202020200a000000030001000400020005";
-// np.savez_compressed(file, images=np.arange(12, dtype='u1').reshape(1, 2, 2, 3), labels=np.array([7]))
+// np.savez_compressed(file, images=np.arange(12, dtype='u1').reshape(1, 2, 2, 3),
+// labels=np.array([7]))
 constexpr std::string_view kNumpyArchive =
-    "504b0304140000000800000021006f567cd0550000008c0000000a001400696d616765732e6e7079010010008c0000000000"
-    "000055000000000000009bec17ea1b10c9c850c650ad9e925a9c5ca46ea5a05e536aa8aea3a09e965f54529498179f5f9492"
-    "0a12774bcc294e058a17672416a402f91a863a0a466064aca9a350ab4006e06260646266616563e7e0e4e20600504b030414"
-    "000000080000002100b9937b9848000000880000000a0014006c6162656c732e6e7079010010008800000000000000480000"
-    "00000000009bec17ea1b10c9c850c650ad9e925a9c5ca46ea5a06e9369a1aea3a09e965f54529498179f5f94920a12774bcc"
-    "294e058a17672416a402f91a863a9a3a0ab50a14002e7606080000504b01021403140000000800000021006f567cd0550000"
-    "008c0000000a0000000000000000000000800100000000696d616765732e6e7079504b0102140314000000080000002100b9"
-    "937b9848000000880000000a00000000000000000000008001910000006c6162656c732e6e7079504b050600000000020002"
+    "504b0304140000000800000021006f567cd0550000008c0000000a001400696d616765732e6e7079010010008c0000"
+    "000000"
+    "000055000000000000009bec17ea1b10c9c850c650ad9e925a9c5ca46ea5a05e536aa8aea3a09e965f54529498179f"
+    "5f9492"
+    "0a12774bcc294e058a17672416a402f91a863a0a466064aca9a350ab4006e06260646266616563e7e0e4e20600504b"
+    "030414"
+    "000000080000002100b9937b9848000000880000000a0014006c6162656c732e6e7079010010008800000000000000"
+    "480000"
+    "00000000009bec17ea1b10c9c850c650ad9e925a9c5ca46ea5a06e9369a1aea3a09e965f54529498179f5f94920a12"
+    "774bcc"
+    "294e058a17672416a402f91a863a9a3a0ab50a14002e7606080000504b01021403140000000800000021006f567cd0"
+    "550000"
+    "008c0000000a0000000000000000000000800100000000696d616765732e6e7079504b010214031400000008000000"
+    "2100b9"
+    "937b9848000000880000000a00000000000000000000008001910000006c6162656c732e6e7079504b050600000000"
+    "020002"
     "0070000000150100000000";
 
 /// An npy file of the given version around a header and values.
@@ -91,12 +105,18 @@ TEST(Npy, ReadsFortranOrderAndBigEndianValues) {
 TEST(Npy, ReadsAllHeaderVersionsAndLayouts) {
   const at::Tensor expected = at::tensor({1, 2}, at::kByte);
   for (uint8_t version : {1, 2, 3}) {
-    EXPECT_TRUE(parse_npy(npy("{'descr':'|u1','fortran_order':False,'shape':(2,)}", "\1\2", version), "x").equal(expected));
     EXPECT_TRUE(
-        parse_npy(npy("{\"shape\": (2, ), \"descr\": \"=u1\", \"fortran_order\": True, }  \n", "\1\2", version), "x")
+        parse_npy(npy("{'descr':'|u1','fortran_order':False,'shape':(2,)}", "\1\2", version), "x")
+            .equal(expected));
+    EXPECT_TRUE(
+        parse_npy(npy("{\"shape\": (2, ), \"descr\": \"=u1\", \"fortran_order\": True, }  \n",
+                      "\1\2", version),
+                  "x")
             .equal(expected));
   }
-  EXPECT_EQ(parse_npy(npy("{'descr': '|u1', 'fortran_order': False, 'shape': ()}", "\7"), "x").item<int>(), 7);
+  EXPECT_EQ(parse_npy(npy("{'descr': '|u1', 'fortran_order': False, 'shape': ()}", "\7"), "x")
+                .item<int>(),
+            7);
 }
 
 TEST(Npy, AcceptsStridedTensors) {
@@ -122,32 +142,42 @@ TEST(Npy, CountsWhatIsMissingOrLeftOver) {
   for (size_t length = 0; length < whole.size(); ++length)
     EXPECT_THROW(parse_npy(whole.substr(0, length), "x.npy"), DataError) << length;
   expect_refused(whole.substr(0, 60), "the npy header is truncated");
-  expect_refused(whole.substr(0, 139), "the npy header says 1 x 3 of '<f4' = 12 bytes, the file holds 11");
+  expect_refused(whole.substr(0, 139),
+                 "the npy header says 1 x 3 of '<f4' = 12 bytes, the file holds 11");
   expect_refused(whole + "x", "the npy header says 1 x 3 of '<f4' = 12 bytes, the file holds 13");
 }
 
 TEST(Npy, RefusesWhatIsNotAnArrayOfNumbers) {
   expect_refused("PK\3\4 and more", "is not an npy array");
   expect_refused(npy("{}", "", 4), "npy version not supported: got 4");
-  expect_refused(npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", "x"), "holds Python objects: got '|O'");
-  expect_refused(npy("{'descr': '<U5', 'fortran_order': False, 'shape': (1,)}", "x"), "dtype not supported: got '<U5'");
-  expect_refused(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", "x"), "dtype not supported: got '<c8'");
-  expect_refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "x"), "structured npy array");
+  expect_refused(npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", "x"),
+                 "holds Python objects: got '|O'");
+  expect_refused(npy("{'descr': '<U5', 'fortran_order': False, 'shape': (1,)}", "x"),
+                 "dtype not supported: got '<U5'");
+  expect_refused(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", "x"),
+                 "dtype not supported: got '<c8'");
+  expect_refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "x"),
+                 "structured npy array");
 }
 
 TEST(Npy, RefusesADamagedHeader) {
   for (const char* header :
        {"", "{", "{}", "x", "{'descr': '|u1'", "{'descr': '|u1', 'fortran_order': False}",
-        "{'descr': '|u1', 'fortran_order': 0, 'shape': (1,)}", "{'descr': '|u1', 'fortran_order': False, 'shape': 1}",
+        "{'descr': '|u1', 'fortran_order': 0, 'shape': (1,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': 1}",
         "{'descr': '|u1', 'fortran_order': False, 'shape': (-1,)}",
-        "{'descr': '|u1', 'fortran_order': False, 'shape': (1", "{'descr': '|u1', 'fortran_order': False, 'size': (1,)}",
-        "{'descr': '', 'fortran_order': False, 'shape': (1,)}", "{'descr': 'u1, 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1",
+        "{'descr': '|u1', 'fortran_order': False, 'size': (1,)}",
+        "{'descr': '', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': 'u1, 'fortran_order': False, 'shape': (1,)}",
         "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999,)}"})
     expect_refused(npy(header, "\1"), "damaged npy header");
 }
 
 TEST(Npy, RefusesSizesBeyondAllMemory) {
-  expect_refused(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", ""), "over 2^63");
+  expect_refused(
+      npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", ""),
+      "over 2^63");
 }
 
 TEST(Npz, ReadsWhatNumpyWrote) {
@@ -168,13 +198,14 @@ TEST(Npz, ReadsOneArrayAtATime) {
   EXPECT_FALSE(reader.contains("third"));
   EXPECT_TRUE(is_identical(reader.read("first"), at::zeros({3}, at::kBool)));
   EXPECT_THAT([&] { reader.read("third"); },
-              ThrowsMessage<DataError>(HasSubstr("x.npz] there is no array 'third': expected one of second, first")));
+              ThrowsMessage<DataError>(
+                  HasSubstr("x.npz] there is no array 'third': expected one of second, first")));
 }
 
 RC_GTEST_PROP(Npz, HasTheSameBytesForTheSameArrays, ()) {
   const ScratchFolder folder;
-  const std::vector<std::pair<std::string, at::Tensor>> arrays{{"b", arbitrary_tensor(kNumpyDtypes)},
-                                                               {"a", arbitrary_tensor(kNumpyDtypes)}};
+  const std::vector<std::pair<std::string, at::Tensor>> arrays{
+      {"b", arbitrary_tensor(kNumpyDtypes)}, {"a", arbitrary_tensor(kNumpyDtypes)}};
   write_npz(folder / "1.npz", arrays);
   write_npz(folder / "2.npz", arrays);
   RC_ASSERT(read_file(folder / "1.npz") == read_file(folder / "2.npz"));
@@ -189,12 +220,16 @@ TEST(Npz, NamesTheArrayThatIsDamaged) {
   zip.finish();
   EXPECT_THAT([&] { read_npz(folder / "x.npz"); },
               ThrowsMessage<DataError>(HasSubstr("x.npz: images] is not an npy array")));
-  EXPECT_THAT([&] { write_npz(folder / "y.npz", {{"a", at::ones({1})}, {"a", at::ones({1})}}); },
-              ThrowsMessage<UsageError>(HasSubstr("already has an entry 'a.npy'")));
+  EXPECT_THAT(
+      [&] {
+        write_npz(folder / "y.npz", {{"a", at::ones({1})}, {"a", at::ones({1})}});
+      },
+      ThrowsMessage<UsageError>(HasSubstr("already has an entry 'a.npy'")));
 }
 
 // Debian's, which has Debian's numpy, before any other of the same name.
-const std::string kPython = std::filesystem::exists("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
+const std::string kPython =
+    std::filesystem::exists("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
 
 class Numpy : public testing::Test {
  protected:
@@ -204,8 +239,9 @@ class Numpy : public testing::Test {
   }
   /// Runs a program in which `np` and `folder` are known.
   void run(const std::string& program) const {
-    write_file_atomically(folder_ / "program.py",
-                          fmt::format("import numpy as np\nfolder = '{}/'\n{}\n", folder_.path().string(), program));
+    write_file_atomically(
+        folder_ / "program.py",
+        fmt::format("import numpy as np\nfolder = '{}/'\n{}\n", folder_.path().string(), program));
     ASSERT_EQ(std::system((kPython + " " + (folder_ / "program.py").string()).c_str()), 0);
   }
   ScratchFolder folder_;
@@ -232,10 +268,12 @@ TEST_F(Numpy, WritesArchivesWeRead) {
 np.savez(folder + 'x.npz', a=np.arange(6, dtype='<i4').reshape(2, 3).T, b=np.array(True), c=np.float32([np.inf, 1]))
 np.savez_compressed(folder + 'y.npz', np.zeros((10, 32, 32, 3), 'u1') + 7))");
   const auto stored = read_npz(folder_ / "x.npz");
-  EXPECT_TRUE(is_identical(stored.at("a"), at::arange(6, at::kInt).reshape({2, 3}).t().contiguous()));
+  EXPECT_TRUE(
+      is_identical(stored.at("a"), at::arange(6, at::kInt).reshape({2, 3}).t().contiguous()));
   EXPECT_TRUE(is_identical(stored.at("b"), at::scalar_tensor(true, at::kBool)));
   EXPECT_TRUE(is_identical(stored.at("c"), at::tensor({INFINITY, 1.0f})));
-  EXPECT_TRUE(is_identical(read_npz(folder_ / "y.npz").at("arr_0"), at::full({10, 32, 32, 3}, 7, at::kByte)));
+  EXPECT_TRUE(is_identical(read_npz(folder_ / "y.npz").at("arr_0"),
+                           at::full({10, 32, 32, 3}, 7, at::kByte)));
 }
 
 }  // namespace

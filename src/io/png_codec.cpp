@@ -42,9 +42,11 @@ class Decoder {
 
   at::Tensor decode() {
     if (!read_header()) fail();
-    at::Tensor canvas = make_canvas(png_get_image_height(png_, info_), png_get_image_width(png_, info_),
-                                    png_get_channels(png_, info_), name_);
-    EQUIPOISE_ASSERT(png_get_rowbytes(png_, info_) == static_cast<size_t>(canvas.size(1) * canvas.size(2)));
+    at::Tensor canvas =
+        make_canvas(png_get_image_height(png_, info_), png_get_image_width(png_, info_),
+                    png_get_channels(png_, info_), name_);
+    EQUIPOISE_ASSERT(png_get_rowbytes(png_, info_) ==
+                     static_cast<size_t>(canvas.size(1) * canvas.size(2)));
     std::vector<png_bytep> rows = row_pointers(canvas);
     if (!read_pixels(rows.data())) fail();
     return canvas;
@@ -104,20 +106,22 @@ class Encoder {
   std::string encode(const at::Tensor& canvas) {
     std::vector<png_bytep> rows = row_pointers(canvas);
     const int color_type = canvas.size(2) == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB;
-    if (!write(rows.data(), static_cast<uint32_t>(canvas.size(1)), static_cast<uint32_t>(canvas.size(0)), color_type))
+    if (!write(rows.data(), static_cast<uint32_t>(canvas.size(1)),
+               static_cast<uint32_t>(canvas.size(0)), color_type))
       throw UsageError({.what = "cannot encode the image as PNG: " + error_});
     return std::move(bytes_);
   }
 
  private:
   static void append_bytes(png_structp png, png_bytep data, size_t count) noexcept {
-    static_cast<std::string*>(png_get_io_ptr(png))->append(reinterpret_cast<const char*>(data), count);
+    static_cast<std::string*>(png_get_io_ptr(png))
+        ->append(reinterpret_cast<const char*>(data), count);
   }
 
   bool write(png_bytepp rows, uint32_t width, uint32_t height, int color_type) {
     if (setjmp(png_jmpbuf(png_))) return false;
-    png_set_IHDR(png_, info_, width, height, 8, color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png_, info_, width, height, 8, color_type, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png_, info_);
     png_write_image(png_, rows);
     png_write_end(png_, nullptr);
@@ -132,7 +136,9 @@ class Encoder {
 
 }  // namespace
 
-at::Tensor decode_png(std::string_view bytes, const std::string& name) { return Decoder(bytes, name).decode(); }
+at::Tensor decode_png(std::string_view bytes, const std::string& name) {
+  return Decoder(bytes, name).decode();
+}
 
 std::string encode_png(const at::Tensor& pixels) {
   const bool is_image = pixels.dim() == 3 && pixels.scalar_type() == at::kByte &&

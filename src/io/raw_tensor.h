@@ -10,9 +10,11 @@
 
 namespace equipoise::io {
 
-/// Product of the shape times the size of one value; none when that, or any stride, does not fit 63 bits.
+/// Product of the shape times the size of one value; none when that, or any stride, does not fit 63
+/// bits.
 std::optional<uint64_t> num_bytes(at::IntArrayRef shape, at::ScalarType dtype);
-/// A new tensor holding a copy of `bytes`, whose length must be num_bytes(shape, dtype). Any non-zero byte is true.
+/// A new tensor holding a copy of `bytes`, whose length must be num_bytes(shape, dtype). Any
+/// non-zero byte is true.
 at::Tensor tensor_from_bytes(std::string_view bytes, at::IntArrayRef shape, at::ScalarType dtype);
 /// The tensor itself when it is on the CPU and contiguous, else a copy that is.
 at::Tensor contiguous_on_cpu(const at::Tensor& tensor);

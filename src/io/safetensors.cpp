@@ -55,8 +55,9 @@ std::optional<std::vector<int64_t>> whole_numbers(const Json& json) {
   if (!json.is_array()) return std::nullopt;
   std::vector<int64_t> numbers;
   for (const Json& item : json) {
-    const bool is_whole = item.is_number_unsigned() &&
-                          item.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+    const bool is_whole =
+        item.is_number_unsigned() &&
+        item.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
     if (!is_whole) return std::nullopt;
     numbers.push_back(item.get<int64_t>());
   }
@@ -84,22 +85,29 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   const auto shape = whole_numbers(json["shape"]);
   const auto offsets = whole_numbers(json["data_offsets"]);
   if (!shape)
-    throw DataError({.where = where, .what = "damaged shape", .got = json["shape"].dump(),
+    throw DataError({.where = where,
+                     .what = "damaged shape",
+                     .got = json["shape"].dump(),
                      .expected = "whole numbers"});
   if (!offsets || offsets->size() != 2 || offsets->front() > offsets->back())
-    throw DataError({.where = where, .what = "damaged data_offsets", .got = json["data_offsets"].dump(),
-                     .expected = "[begin, end]"});
-  Entry entry{name, dtype, *shape, static_cast<uint64_t>(offsets->front()), static_cast<uint64_t>(offsets->back())};
-  if (num_bytes(*shape, dtype) != entry.end - entry.begin)
     throw DataError({.where = where,
-                     .what = fmt::format("shape {} of {} does not fill data_offsets {}", json["shape"].dump(),
-                                         json["dtype"].dump(), json["data_offsets"].dump())});
+                     .what = "damaged data_offsets",
+                     .got = json["data_offsets"].dump(),
+                     .expected = "[begin, end]"});
+  Entry entry{name, dtype, *shape, static_cast<uint64_t>(offsets->front()),
+              static_cast<uint64_t>(offsets->back())};
+  if (num_bytes(*shape, dtype) != entry.end - entry.begin)
+    throw DataError(
+        {.where = where,
+         .what = fmt::format("shape {} of {} does not fill data_offsets {}", json["shape"].dump(),
+                             json["dtype"].dump(), json["data_offsets"].dump())});
   return entry;
 }
 
 std::map<std::string, std::string> parse_metadata(const Json& json, const std::string& where) {
   std::map<std::string, std::string> metadata;
-  const bool is_text = json.is_object() && std::all_of(json.begin(), json.end(), [](const Json& v) { return v.is_string(); });
+  const bool is_text = json.is_object() && std::all_of(json.begin(), json.end(),
+                                                       [](const Json& v) { return v.is_string(); });
   if (!is_text)
     throw DataError({.where = where, .what = "__metadata__ is not an object of strings"});
   for (const auto& [key, value] : json.items()) metadata[key] = value.get<std::string>();
@@ -109,43 +117,52 @@ std::map<std::string, std::string> parse_metadata(const Json& json, const std::s
 /// The JSON between the length and the data.
 std::string_view header_text(std::string_view file, const std::string& where) {
   if (file.size() < kLengthBytes)
-    throw DataError({.where = where, .what = "is too short for a safetensors file",
+    throw DataError({.where = where,
+                     .what = "is too short for a safetensors file",
                      .got = fmt::format("{} bytes", file.size())});
   const uint64_t length = read_little_endian<uint64_t>(file);
   if (length > kMaxHeaderBytes)
-    throw DataError({.where = where, .what = "the safetensors header is too long",
-                     .got = fmt::format("{} bytes", length), .expected = fmt::format("at most {}", kMaxHeaderBytes),
+    throw DataError({.where = where,
+                     .what = "the safetensors header is too long",
+                     .got = fmt::format("{} bytes", length),
+                     .expected = fmt::format("at most {}", kMaxHeaderBytes),
                      .hint = "Is this a safetensors file?"});
   if (length > file.size() - kLengthBytes)
-    throw DataError({.where = where, .what = "the safetensors header is longer than the file",
+    throw DataError({.where = where,
+                     .what = "the safetensors header is longer than the file",
                      .got = fmt::format("{} bytes of {}", file.size() - kLengthBytes, length)});
   return file.substr(kLengthBytes, length);
 }
 
 /// The tensors' ranges must follow one another from the first byte of the data to its last.
 void check_layout(std::vector<Entry> entries, uint64_t data_size, const std::string& where) {
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
   uint64_t position = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != position)
       throw DataError({.where = where + ": " + entry.name,
-                       .what = entry.begin < position ? "the tensor overlaps another" : "unused bytes lie before the tensor",
+                       .what = entry.begin < position ? "the tensor overlaps another"
+                                                      : "unused bytes lie before the tensor",
                        .got = fmt::format("offset {}", entry.begin),
                        .expected = std::to_string(position)});
     position = entry.end;
   }
   if (position != data_size)
-    throw DataError({.where = where,
-                     .what = position > data_size ? "the file is truncated" : "bytes follow the last tensor",
-                     .got = fmt::format("{} bytes of data", data_size),
-                     .expected = std::to_string(position)});
+    throw DataError(
+        {.where = where,
+         .what = position > data_size ? "the file is truncated" : "bytes follow the last tensor",
+         .got = fmt::format("{} bytes of data", data_size),
+         .expected = std::to_string(position)});
 }
 
 const char* dtype_name(const at::Tensor& tensor, const std::string& tensor_name) {
   for (const auto& [name, dtype] : kDtypes)
     if (tensor.scalar_type() == dtype) return name;
-  throw UsageError({.where = tensor_name, .what = "safetensors cannot hold this tensor", .got = describe(tensor)});
+  throw UsageError({.where = tensor_name,
+                    .what = "safetensors cannot hold this tensor",
+                    .got = describe(tensor)});
 }
 
 struct NamedTensor {
@@ -167,13 +184,16 @@ std::vector<NamedTensor> in_file_order(const std::map<std::string, at::Tensor>& 
   return ordered;
 }
 
-std::string header_for(const std::vector<NamedTensor>& ordered, const std::map<std::string, std::string>& metadata) {
+std::string header_for(const std::vector<NamedTensor>& ordered,
+                       const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
   if (!metadata.empty()) header[kMetadataKey] = metadata;
   uint64_t offset = 0;
   for (const auto& [name, tensor] : ordered) {
     const uint64_t end = offset + tensor.nbytes();
-    header[name] = {{"dtype", dtype_name(tensor, name)}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
+    header[name] = {{"dtype", dtype_name(tensor, name)},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text;
@@ -207,12 +227,13 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   }
   check_layout(entries, data.size(), where);
   for (const Entry& entry : entries)
-    file.tensors[entry.name] =
-        tensor_from_bytes(data.substr(entry.begin, entry.end - entry.begin), entry.shape, entry.dtype);
+    file.tensors[entry.name] = tensor_from_bytes(data.substr(entry.begin, entry.end - entry.begin),
+                                                 entry.shape, entry.dtype);
   return file;
 }
 
-void write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, at::Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
   const std::vector<NamedTensor> ordered = in_file_order(tensors);
   const std::string header = header_for(ordered, metadata);

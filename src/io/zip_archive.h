@@ -19,8 +19,9 @@ struct ZipEntry {
   uint64_t size_bytes = 0;  ///< uncompressed, as the archive declares it
 };
 
-/// Reads entries, stored or deflated. Entries are read into memory under their names, never extracted to disk, so names
-/// such as "../x" do no harm. Safe to use from several threads (they take turns).
+/// Reads entries, stored or deflated. Entries are read into memory under their names, never
+/// extracted to disk, so names such as "../x" do no harm. Safe to use from several threads (they
+/// take turns).
 class ZipReader {
  public:
   /// Throws DataError when the file cannot be opened, is no zip archive, or is truncated.
@@ -32,8 +33,8 @@ class ZipReader {
   /// In the archive's order; folders (names ending in '/') are left out.
   const std::vector<ZipEntry>& entries() const { return entries_; }
   bool contains(const std::string& name) const;
-  /// Throws DataError when there is no such entry, its CRC is wrong, its data is damaged or encrypted, or its declared
-  /// size is more than its compressed bytes can hold.
+  /// Throws DataError when there is no such entry, its CRC is wrong, its data is damaged or
+  /// encrypted, or its declared size is more than its compressed bytes can hold.
   std::string read(const std::string& name) const;
   const std::filesystem::path& path() const { return path_; }
 
@@ -46,15 +47,16 @@ class ZipReader {
 
 /// Writes an archive of stored (uncompressed) entries as they come, holding none of them in memory.
 ///
-/// The same entries give the same bytes: every entry carries the date 1980-01-01. Archives and entries over 4 GiB, and
-/// more than 65535 entries, use the zip64 records. The file appears under its name at `finish`.
+/// The same entries give the same bytes: every entry carries the date 1980-01-01. Archives and
+/// entries over 4 GiB, and more than 65535 entries, use the zip64 records. The file appears under
+/// its name at `finish`.
 class ZipWriter {
  public:
   /// Throws EnvironmentError when the file cannot be made.
   explicit ZipWriter(std::filesystem::path path);
 
-  /// Adds an entry made of the given pieces, one after the other. Throws UsageError when the name is empty or taken,
-  /// EnvironmentError when the disk is full.
+  /// Adds an entry made of the given pieces, one after the other. Throws UsageError when the name
+  /// is empty or taken, EnvironmentError when the disk is full.
   void add(const std::string& name, std::initializer_list<std::string_view> pieces);
   void add(const std::string& name, std::string_view bytes) { add(name, {bytes}); }
   /// Writes the directory and puts the file in place.

@@ -34,7 +34,8 @@ class Zip : public testing::Test {
     zip_t* archive = zip_open(path().c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
     zip_source_t* source = zip_source_buffer(archive, bytes.data(), bytes.size(), 0);
     const zip_int64_t index = zip_file_add(archive, name.c_str(), source, 0);
-    EXPECT_EQ(zip_set_file_compression(archive, static_cast<zip_uint64_t>(index), ZIP_CM_DEFLATE, 9), 0);
+    EXPECT_EQ(
+        zip_set_file_compression(archive, static_cast<zip_uint64_t>(index), ZIP_CM_DEFLATE, 9), 0);
     EXPECT_EQ(zip_close(archive), 0);
     return read_file(path());
   }
@@ -115,7 +116,8 @@ TEST_F(Zip, LeavesOutFolders) {
 
 TEST_F(Zip, CanBeReadBySeveralThreads) {
   std::vector<std::pair<std::string, std::string>> entries;
-  for (int i = 0; i < 200; ++i) entries.emplace_back(fmt::format("{}", i), std::string(1000, static_cast<char>(i)));
+  for (int i = 0; i < 200; ++i)
+    entries.emplace_back(fmt::format("{}", i), std::string(1000, static_cast<char>(i)));
   write(entries);
   const ZipReader reader(path());
   std::vector<std::thread> threads;
@@ -134,7 +136,8 @@ TEST_F(Zip, AppearsOnlyWhenFinished) {
 TEST_F(Zip, RefusesNamesItCannotWrite) {
   ZipWriter writer(path());
   writer.add("a", "x");
-  EXPECT_THAT([&] { writer.add("a", "y"); }, ThrowsMessage<UsageError>(HasSubstr("already has an entry 'a'")));
+  EXPECT_THAT([&] { writer.add("a", "y"); },
+              ThrowsMessage<UsageError>(HasSubstr("already has an entry 'a'")));
   EXPECT_THROW(writer.add("", "y"), UsageError);
   EXPECT_THROW(writer.add(std::string(65536, 'n'), "y"), UsageError);
 }
@@ -152,7 +155,8 @@ TEST_F(Zip, RefusesATruncatedArchive) {
     EXPECT_THROW(ZipReader{path()}, DataError) << length << " bytes of " << archive.size();
   }
   put("no archive at all, but long enough to hold an end record");
-  EXPECT_THAT([&] { ZipReader{path()}; }, ThrowsMessage<DataError>(HasSubstr("x.zip] cannot open the zip archive")));
+  EXPECT_THAT([&] { ZipReader{path()}; },
+              ThrowsMessage<DataError>(HasSubstr("x.zip] cannot open the zip archive")));
   EXPECT_THROW(ZipReader{folder_ / "missing"}, DataError);
 }
 
@@ -166,32 +170,38 @@ TEST_F(Zip, NoticesAWrongChecksum) {
 TEST_F(Zip, NoticesDamagedCompression) {
   const std::string archive = write_deflated("a", std::string(100'000, 'x'));
   put(patched(archive, 40, std::string(20, '\xff')));
-  EXPECT_THAT([&] { ZipReader(path()).read("a"); }, ThrowsMessage<DataError>(HasSubstr("x.zip: a]")));
+  EXPECT_THAT([&] { ZipReader(path()).read("a"); },
+              ThrowsMessage<DataError>(HasSubstr("x.zip: a]")));
 }
 
 TEST_F(Zip, RefusesSizesThatCannotBeTrue) {
   const std::string stored = write({{"a", "some text"}});
   const size_t directory = stored.find("PK\1\2");
   put(patched(stored, directory + 24, "\xff\xff\xff\x7f"));
-  EXPECT_THAT([&] { ZipReader(path()).read("a"); },
-              ThrowsMessage<DataError>(HasSubstr("claims 2147483647 bytes from 9 compressed ones")));
+  EXPECT_THAT(
+      [&] { ZipReader(path()).read("a"); },
+      ThrowsMessage<DataError>(HasSubstr("claims 2147483647 bytes from 9 compressed ones")));
 
   const std::string deflated = write_deflated("a", std::string(1000, 'x'));
   put(patched(deflated, deflated.find("PK\1\2") + 24, "\xff\xff\xff\x7f"));
-  EXPECT_THAT([&] { ZipReader(path()).read("a"); }, ThrowsMessage<DataError>(HasSubstr("claims 2147483647 bytes")));
+  EXPECT_THAT([&] { ZipReader(path()).read("a"); },
+              ThrowsMessage<DataError>(HasSubstr("claims 2147483647 bytes")));
 }
 
 TEST_F(Zip, RefusesTwoEntriesOfOneName) {
   std::string archive = write({{"aa", "x"}, {"bb", "y"}});
-  for (size_t at = archive.find("bb"); at != archive.npos; at = archive.find("bb")) archive.replace(at, 2, "aa");
+  for (size_t at = archive.find("bb"); at != archive.npos; at = archive.find("bb"))
+    archive.replace(at, 2, "aa");
   put(archive);
-  EXPECT_THAT([&] { ZipReader{path()}; }, ThrowsMessage<DataError>(HasSubstr("two entries called 'aa'")));
+  EXPECT_THAT([&] { ZipReader{path()}; },
+              ThrowsMessage<DataError>(HasSubstr("two entries called 'aa'")));
 }
 
 TEST_F(Zip, RefusesMethodsThatAreNotZips) {
   std::string archive = write({{"a", "x"}});
   put(patched(archive, archive.find("PK\1\2") + 10, std::string("\x0e\0", 2)));
-  EXPECT_THAT([&] { ZipReader(path()).read("a"); }, ThrowsMessage<DataError>(HasSubstr("compressed by method 14")));
+  EXPECT_THAT([&] { ZipReader(path()).read("a"); },
+              ThrowsMessage<DataError>(HasSubstr("compressed by method 14")));
 }
 
 }  // namespace

@@ -26,14 +26,16 @@ struct CloseEntry {
 void check_entry(const zip_stat_t& entry, uint64_t archive_size, const std::string& where) {
   if (entry.encryption_method != ZIP_EM_NONE) fail(where, "the entry is encrypted");
   if (entry.comp_method != ZIP_CM_STORE && entry.comp_method != ZIP_CM_DEFLATE)
-    fail(where, fmt::format("the entry is compressed by method {}, neither stored nor deflated", entry.comp_method));
+    fail(where, fmt::format("the entry is compressed by method {}, neither stored nor deflated",
+                            entry.comp_method));
   const bool is_stored = entry.comp_method == ZIP_CM_STORE;
   const bool is_possible = entry.comp_size <= archive_size &&
                            (is_stored ? entry.size == entry.comp_size
                                       : entry.size / kMaxDeflateRatio <= entry.comp_size);
   if (!is_possible)
-    fail(where, fmt::format("the archive is damaged: the entry claims {} bytes from {} compressed ones", entry.size,
-                            entry.comp_size));
+    fail(where,
+         fmt::format("the archive is damaged: the entry claims {} bytes from {} compressed ones",
+                     entry.size, entry.comp_size));
 }
 
 }  // namespace
@@ -80,7 +82,9 @@ ZipReader::~ZipReader() = default;
 ZipReader::ZipReader(ZipReader&&) noexcept = default;
 ZipReader& ZipReader::operator=(ZipReader&&) noexcept = default;
 
-bool ZipReader::contains(const std::string& name) const { return archive_->positions.contains(name); }
+bool ZipReader::contains(const std::string& name) const {
+  return archive_->positions.contains(name);
+}
 
 std::string ZipReader::read(const std::string& name) const {
   const auto found = archive_->positions.find(name);
@@ -92,7 +96,8 @@ std::string ZipReader::read(const std::string& name) const {
   zip_stat_t entry;
   EQUIPOISE_ASSERT(zip_stat_index(archive_->handle, found->second, 0, &entry) == 0);
   check_entry(entry, archive_->file_size, where);
-  const std::unique_ptr<zip_file_t, CloseEntry> file(zip_fopen_index(archive_->handle, found->second, 0));
+  const std::unique_ptr<zip_file_t, CloseEntry> file(
+      zip_fopen_index(archive_->handle, found->second, 0));
   if (!file) fail(where, std::string("cannot read the entry: ") + zip_strerror(archive_->handle));
   std::string bytes(entry.size, '\0');
   const zip_int64_t count = zip_fread(file.get(), bytes.data(), bytes.size());
@@ -100,7 +105,8 @@ std::string ZipReader::read(const std::string& name) const {
   if (count < 0 || zip_fread(file.get(), &beyond, 1) < 0)
     fail(where, std::string("the entry is damaged: ") + zip_file_strerror(file.get()));
   if (static_cast<uint64_t>(count) != entry.size)
-    fail(where, fmt::format("the entry is truncated: it claims {} bytes and holds {}", entry.size, count));
+    fail(where,
+         fmt::format("the entry is truncated: it claims {} bytes and holds {}", entry.size, count));
   return bytes;
 }
 

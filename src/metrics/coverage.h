@@ -1,4 +1,5 @@
-// Coverage and density: how much of the reference has samples near it, and how crowded they are there.
+// Coverage and density: how much of the reference has samples near it, and how crowded they are
+// there.
 #pragma once
 
 #include <cstdint>
@@ -26,15 +27,15 @@ struct Coverage {
   double density = 0;
 };
 
-/// Source: Naeem et al. 2020 (arXiv:2002.09797), Eqs. 3 and 4, Lemma 2 for `expected`. Differs: none (strict
-/// "closer", as in the authors' code; the paper writes closed balls).
+/// Source: Naeem et al. 2020 (arXiv:2002.09797), Eqs. 3 and 4, Lemma 2 for `expected`. Differs:
+/// none (strict "closer", as in the authors' code; the paper writes closed balls).
 /// Shapes: samples [N,F], references [M,F], M > k. Throws: as nearest_distances.
 /// Limits: the interval takes references as independent, and the sample set as given.
 Coverage measure_coverage(const at::Tensor& samples, const at::Tensor& references,
                           const CoverageOptions& options = {});
 
-/// 1 - prod_{i=1..k} (M - i) / (N + M - i): the chance that one of N samples lies in a k-th neighbour ball
-/// among M references of the same law.
+/// 1 - prod_{i=1..k} (M - i) / (N + M - i): the chance that one of N samples lies in a k-th
+/// neighbour ball among M references of the same law.
 double expected_coverage(int64_t num_samples, int64_t num_references, int64_t k);
 
 }  // namespace equipoise::metrics

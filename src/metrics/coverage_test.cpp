@@ -53,7 +53,8 @@ TEST(Coverage, SeesALostMode) {
 }
 
 TEST(ExpectedCoverage, EqualsTheLemmaForOneNeighbour) {
-  // k = 1: the nearest of N samples and M - 1 other references is a sample with chance N / (N + M - 1).
+  // k = 1: the nearest of N samples and M - 1 other references is a sample with chance N / (N + M -
+  // 1).
   EXPECT_NEAR(expected_coverage(100, 50, 1), 100.0 / 149, 1e-12);
 }
 

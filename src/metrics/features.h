@@ -22,12 +22,13 @@ struct FeatureOptions {
   Progress* progress = nullptr;  ///< told of images done; may be null
 };
 
-/// Runs a classifier over images [N,C,H,W] uint8 (read as x / 127.5 - 1) or vectors [N,D] float32, without autograd.
+/// Runs a classifier over images [N,C,H,W] uint8 (read as x / 127.5 - 1) or vectors [N,D] float32,
+/// without autograd.
 ///
-/// Images go in fixed chunks of 64, each computed by one worker alone, so the result does not depend on
-/// num_workers. The classifier must be on the CPU and in evaluation mode.
-/// Throws: UsageError on shape or type; NumericError when a feature is not finite; what the classifier
-/// throws.
+/// Images go in fixed chunks of 64, each computed by one worker alone, so the result does not
+/// depend on num_workers. The classifier must be on the CPU and in evaluation mode.
+/// Throws: UsageError on shape or type; NumericError when a feature is not finite; what the
+/// classifier throws.
 Features extract_features(nets::ClassifierNetwork& classifier, const at::Tensor& images,
                           const FeatureOptions& options = {});
 

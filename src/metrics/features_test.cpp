@@ -12,7 +12,8 @@
 namespace equipoise::metrics {
 namespace {
 
-/// Features: mean and largest pixel; logits: these two. Fails on an image whose first pixel is white.
+/// Features: mean and largest pixel; logits: these two. Fails on an image whose first pixel is
+/// white.
 class PixelSummary : public nets::ClassifierNetwork {
  public:
   at::Tensor features(const at::Tensor& images) override {

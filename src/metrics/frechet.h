@@ -2,8 +2,9 @@
 //
 //   |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)
 //
-// It is named for what it is. "FID" is this distance on one particular Inception network and is never the
-// name of others: values are comparable only when extractor, preprocessing and number of images agree.
+// It is named for what it is. "FID" is this distance on one particular Inception network and is
+// never the name of others: values are comparable only when extractor, preprocessing and number of
+// images agree.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +19,13 @@ namespace equipoise::metrics {
 
 /// Mean and covariance of a stream of features, in float64.
 ///
-/// Source: Chan, Golub & LeVeque 1979 (merging of centred moments), so that neither batch size nor order
-/// matters beyond rounding.
+/// Source: Chan, Golub & LeVeque 1979 (merging of centred moments), so that neither batch size nor
+/// order matters beyond rounding.
 class FeatureMoments {
  public:
   explicit FeatureMoments(int64_t num_features);
-  /// Adds a batch [B,F] of any floating type. Throws UsageError on its shape, NumericError when it is not
-  /// finite.
+  /// Adds a batch [B,F] of any floating type. Throws UsageError on its shape, NumericError when it
+  /// is not finite.
   void add(const at::Tensor& features);
   void merge(const FeatureMoments& other);
 
@@ -56,20 +57,20 @@ struct FrechetDistance {
 ///
 /// Unlike the square root of the unsymmetric product it needs no complex numbers and no added
 /// diagonal when S1 or S2 is singular.
-/// Source: Dowson & Landau 1982; Heusel et al. 2017 for its use on images. Throws: UsageError when sizes
-/// differ.
+/// Source: Dowson & Landau 1982; Heusel et al. 2017 for its use on images. Throws: UsageError when
+/// sizes differ.
 FrechetDistance frechet_distance(const FeatureMoments& a, const FeatureMoments& b);
 FrechetDistance frechet_distance(const at::Tensor& mean_a, const at::Tensor& covariance_a,
                                  const at::Tensor& mean_b, const at::Tensor& covariance_b);
 
-/// Interval of the distance of `samples` [N,F] to a fixed reference: samples are resampled, the reference is
-/// not. It covers the expected distance at this N. The distance's bias at this N is what `frechet_floor` is
-/// for.
+/// Interval of the distance of `samples` [N,F] to a fixed reference: samples are resampled, the
+/// reference is not. It covers the expected distance at this N. The distance's bias at this N is
+/// what `frechet_floor` is for.
 Interval frechet_interval(const at::Tensor& samples, const FeatureMoments& reference,
                           const BootstrapOptions& options = {.num_replicates = 200});
 
-/// What real images score: distance of a random part of the reference, as large as the sample set where half
-/// the reference allows it, to the rest of the reference.
+/// What real images score: distance of a random part of the reference, as large as the sample set
+/// where half the reference allows it, to the rest of the reference.
 struct FrechetFloor {
   double value = 0;
   int64_t num_part = 0;
@@ -77,7 +78,8 @@ struct FrechetFloor {
 };
 FrechetFloor frechet_floor(const at::Tensor& reference, int64_t num_samples, uint64_t seed);
 
-/// Plain sentences on sample sizes that make the distance unreliable; empty when there are enough of both.
+/// Plain sentences on sample sizes that make the distance unreliable; empty when there are enough
+/// of both.
 std::vector<std::string> frechet_warnings(int64_t num_samples, int64_t num_reference,
                                           int64_t num_features);
 

@@ -17,7 +17,8 @@
 
 namespace equipoise::metrics {
 
-/// A number, the range it is stated to lie in, how often such ranges hold, and how this one was made.
+/// A number, the range it is stated to lie in, how often such ranges hold, and how this one was
+/// made.
 struct Interval {
   double value = 0;
   double low = 0;
@@ -35,12 +36,13 @@ bool are_apart(const Interval& a, const Interval& b);
 /// True when `number` lies in the interval, ends included.
 bool contains(const Interval& interval, double number);
 
-/// Score interval of a binomial share p = successes / trials, z the two-sided normal quantile of `level`:
+/// Score interval of a binomial share p = successes / trials, z the two-sided normal quantile of
+/// `level`:
 ///
 ///   (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
 ///
-/// Source: Wilson 1927, without continuity correction. Covers at `level` on average over p, less for p within
-/// 1/n of 0 or 1.
+/// Source: Wilson 1927, without continuity correction. Covers at `level` on average over p, less
+/// for p within 1/n of 0 or 1.
 /// Throws: UsageError unless 0 <= successes <= trials, trials >= 1 and 0 < level < 1.
 Interval wilson_interval(int64_t successes, int64_t trials, double level = 0.95);
 /// Exact tail interval from Beta quantiles: covers at least at `level` for every p.
@@ -55,21 +57,23 @@ struct BootstrapOptions {
   double level = 0.95;
 };
 
-/// Values of `statistic` over resampled data. Replicate r draws from stream (seed, kBootstrap, r, part)
-/// alone.
+/// Values of `statistic` over resampled data. Replicate r draws from stream (seed, kBootstrap, r,
+/// part) alone.
 std::vector<double> bootstrap_replicates(const std::function<double(RandomStream&)>& statistic,
                                          const BootstrapOptions& options);
-/// Quantile q in [0,1] of `values`, interpolated between order statistics (R's type 7, numpy's default).
+/// Quantile q in [0,1] of `values`, interpolated between order statistics (R's type 7, numpy's
+/// default).
 double quantile(std::vector<double> values, double q);
 /// From the (1-level)/2 to the (1+level)/2 quantile of `replicates`. Source: Efron 1979.
 Interval percentile_interval(double value, const std::vector<double>& replicates, double level);
-/// The same for replicates shifted to have mean `value`. For statistics whose bias is stated apart (a
-/// distance that is positive by construction): resampling adds that bias once more, which would push the
-/// interval off its own value. Covers the statistic's expectation at this sample size, not its limit for
-/// large samples.
+/// The same for replicates shifted to have mean `value`. For statistics whose bias is stated apart
+/// (a distance that is positive by construction): resampling adds that bias once more, which would
+/// push the interval off its own value. Covers the statistic's expectation at this sample size, not
+/// its limit for large samples.
 Interval centred_interval(double value, const std::vector<double>& replicates, double level);
 
-/// Counts of a multinomial sample: `num_draws` draws with replacement from the units counted in `counts`.
+/// Counts of a multinomial sample: `num_draws` draws with replacement from the units counted in
+/// `counts`.
 std::vector<int64_t> resample_counts(const std::vector<int64_t>& counts, int64_t num_draws,
                                      RandomStream& stream);
 

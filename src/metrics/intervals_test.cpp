@@ -13,7 +13,8 @@ namespace {
 
 using IntervalOfShare = Interval (*)(int64_t, int64_t, double);
 
-/// The exact chance that the interval of a binomial draw holds its p: a sum over all draws, no simulation.
+/// The exact chance that the interval of a binomial draw holds its p: a sum over all draws, no
+/// simulation.
 double coverage_of(IntervalOfShare interval, double p, int64_t trials) {
   const boost::math::binomial law(static_cast<double>(trials), p);
   double covered = 0;
@@ -100,8 +101,8 @@ TEST(Quantile, InterpolatesBetweenOrderStatistics) {
                    46);  // numpy.quantile([10,20,30,40,50], 0.9)
 }
 
-// With fixed seeds this test cannot fail by chance; over seeds, 0.95 +- 3 standard errors of 400 trials is
-// 0.917 to 0.983.
+// With fixed seeds this test cannot fail by chance; over seeds, 0.95 +- 3 standard errors of 400
+// trials is 0.917 to 0.983.
 TEST(PercentileInterval, CoversAMeanAtItsLevel) {
   constexpr int kTrials = 400;
   int covered = 0;

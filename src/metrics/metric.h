@@ -1,5 +1,5 @@
-// Numbers about a set of samples. A metric reads what it needs from one MetricInput and returns JSON with its
-// recipe; none reads files. Names are the keys of docs/formats/results.md.
+// Numbers about a set of samples. A metric reads what it needs from one MetricInput and returns
+// JSON with its recipe; none reads files. Names are the keys of docs/formats/results.md.
 //
 //   shares             how often each group occurs, corrected for the classifier's errors; start here on biased data
 //   total_variation    the same in one number: distance of the shares to the stated target
@@ -25,7 +25,8 @@
 
 namespace equipoise::metrics {
 
-/// All that a metric may look at. Parts that are not there are undefined tensors, empty vectors or nullopt.
+/// All that a metric may look at. Parts that are not there are undefined tensors, empty vectors or
+/// nullopt.
 struct MetricInput {
   // Groups.
   Counts counts;                         ///< samples per group, as classified
@@ -56,10 +57,11 @@ class Metric {
  public:
   static constexpr const char* kFamily = "metric";
   virtual ~Metric() = default;
-  /// What is lacking to compute it ("sample_features, reference_features"); empty when all is there.
+  /// What is lacking to compute it ("sample_features, reference_features"); empty when all is
+  /// there.
   virtual std::string missing(const MetricInput& input) const = 0;
-  /// The number with its interval and recipe. The order of samples and references does not move the number;
-  /// which rows a bootstrap draws does depend on it.
+  /// The number with its interval and recipe. The order of samples and references does not move the
+  /// number; which rows a bootstrap draws does depend on it.
   /// Throws: UsageError when parts are missing or disagree; NumericError when they are not finite.
   virtual nlohmann::ordered_json measure(const MetricInput& input) const = 0;
 };

@@ -1,4 +1,5 @@
-// What every metric promises, walked over the registry: a new metric is covered the moment it registers.
+// What every metric promises, walked over the registry: a new metric is covered the moment it
+// registers.
 #include "metrics/metric.h"
 
 #include <cmath>
@@ -18,8 +19,8 @@ at::Tensor normal_rows(int64_t num_rows, uint64_t seed) {
   return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {4});
 }
 
-/// Samples that equal the reference, follow the target exactly and are classified without error; as points
-/// they equal the held-out images.
+/// Samples that equal the reference, follow the target exactly and are classified without error; as
+/// points they equal the held-out images.
 MetricInput ideal_input() {
   MetricInput input;
   input.counts = {60, 60, 120};

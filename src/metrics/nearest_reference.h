@@ -1,4 +1,5 @@
-// Do samples lie closer to the training images than real images do? A generator that copies says yes.
+// Do samples lie closer to the training images than real images do? A generator that copies says
+// yes.
 #pragma once
 
 #include <torch/types.h>
@@ -7,7 +8,8 @@
 
 namespace equipoise::metrics {
 
-/// Distances to the nearest training image: of the samples, and of real images the generator has not seen.
+/// Distances to the nearest training image: of the samples, and of real images the generator has
+/// not seen.
 struct NearestReference {
   double median = 0;          ///< of the samples
   double heldout_median = 0;  ///< of held-out real images
@@ -18,11 +20,11 @@ struct NearestReference {
   double share_exact = 0;  ///< of the samples at distance 0 (bit-identical, in pixels)
 };
 
-/// Compares distances to the nearest training image, [N] and [H] float64. Throws UsageError when either is
-/// empty.
+/// Compares distances to the nearest training image, [N] and [H] float64. Throws UsageError when
+/// either is empty.
 /// Source: ours, after the data-copying tests of Meehan et al. 2020 (arXiv:2004.05675).
-/// Limits: smooth samples lie close to everything; a ratio below 1 with a share near 0.05 is blur, not
-/// copying.
+/// Limits: smooth samples lie close to everything; a ratio below 1 with a share near 0.05 is blur,
+/// not copying.
 NearestReference compare_nearest(const at::Tensor& sample_distances,
                                  const at::Tensor& heldout_distances, double level = 0.95);
 

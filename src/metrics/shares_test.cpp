@@ -78,8 +78,8 @@ RC_GTEST_PROP(CorrectShares, AreADistributionAndLeaveAPerfectClassifierAlone, ()
   for (size_t g = 0; g < 4; ++g) RC_ASSERT(std::abs(untouched[g] - to_shares(counts)[g]) < 1e-9);
 }
 
-// Fixed seeds: cannot fail by chance. Over seeds, 250 trials at a true coverage of 0.945 fall below 0.90 in 3
-// of 1,000 cases.
+// Fixed seeds: cannot fail by chance. Over seeds, 250 trials at a true coverage of 0.945 fall below
+// 0.90 in 3 of 1,000 cases.
 TEST(CorrectedShares, CoverTheTruthWhereRawSharesDoNot) {
   const std::vector<double> truth = {0.70, 0.25, 0.05};
   const auto rates = to_rates(kBlurred);

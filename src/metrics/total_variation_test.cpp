@@ -46,13 +46,15 @@ TEST(TotalVariation, ReachesDownToZeroForSamplesOfTheTarget) {
 }
 
 TEST(TotalVariation, FloorEqualsTheMeanOverSamplesOfTheTarget) {
-  // Ten equal groups, n samples each draw: 1/2 sum E|p - 0.1| = 5 sqrt(2 * 0.09 / (pi n)) for large n.
+  // Ten equal groups, n samples each draw: 1/2 sum E|p - 0.1| = 5 sqrt(2 * 0.09 / (pi n)) for large
+  // n.
   const auto measured = total_variation(Counts(10, 100), std::vector<double>(10, 0.1));
   EXPECT_NEAR(measured.floor, 5 * std::sqrt(2 * 0.09 / (M_PI * 1000)), 0.0015);
   EXPECT_GT(measured.floor_high, measured.floor);
 }
 
-// Fixed seeds. Over seeds, 200 trials at a true coverage of 0.93 fall below 0.87 in about 1 of 1,000 cases.
+// Fixed seeds. Over seeds, 200 trials at a true coverage of 0.93 fall below 0.87 in about 1 of
+// 1,000 cases.
 TEST(TotalVariation, CoversATrueDistanceFarFromTheFloor) {
   const Counts law = {2, 2, 2, 14, 14, 14, 14, 14, 14, 10};
   const double truth = total_variation_distance(to_shares(law), std::vector<double>(10, 0.1));

@@ -8,8 +8,8 @@ namespace equipoise::nets {
 namespace {
 
 constexpr const char* kWhere = "discriminator network ADM";
-constexpr int64_t kLabelRows =
-    1000;  // what published conditional heads have, whatever the number of classes
+// What published conditional heads have, whatever the number of classes.
+constexpr int64_t kLabelRows = 1000;
 
 }  // namespace
 

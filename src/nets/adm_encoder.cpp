@@ -66,8 +66,8 @@ class EncoderResBlock : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& emb) const {
     const auto scale_and_shift = emb_linear_->forward(at::silu(emb)).chunk(2, /*dim=*/1);
     at::Tensor hidden = in_conv_->forward(halved(in_norm_->forward_silu(x)));
-    hidden =
-        out_conv_->forward(out_norm_->forward_silu(hidden, {.scale = scale_and_shift[0], .shift = scale_and_shift[1]}));
+    hidden = out_conv_->forward(out_norm_->forward_silu(
+        hidden, {.scale = scale_and_shift[0], .shift = scale_and_shift[1]}));
     const at::Tensor shortcut = halved(x);
     return (skip_ ? skip_->forward(shortcut) : shortcut) + hidden;
   }

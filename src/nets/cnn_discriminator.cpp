@@ -54,7 +54,8 @@ class TimedBlock : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& emb) const {
     const auto scale_and_shift = affine_->forward(emb).chunk(2, /*dim=*/1);
     at::Tensor hidden = conv0_->forward(halved(norm0_->forward_silu(x)));
-    hidden = conv1_->forward(norm1_->forward_silu(hidden, {.scale = scale_and_shift[0], .shift = scale_and_shift[1]}));
+    hidden = conv1_->forward(
+        norm1_->forward_silu(hidden, {.scale = scale_and_shift[0], .shift = scale_and_shift[1]}));
     const at::Tensor shortcut = halved(x);
     return scaled_sum(skip_ ? skip_->forward(shortcut) : shortcut, hidden, 1);
   }

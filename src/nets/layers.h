@@ -86,7 +86,8 @@ class Conv2d : public torch::nn::Module {
   at::Tensor weight_, bias_, resample_filter_;
 };
 
-/// Group norm with `min(32, channels / 4)` groups unless told, optionally modulated and followed by SiLU.
+/// Group norm with `min(32, channels / 4)` groups unless told, optionally modulated and followed by
+/// SiLU.
 class GroupNorm : public torch::nn::Module {
  public:
   /// Throws UsageError when the groups do not divide the channels.

@@ -42,7 +42,8 @@ TEST(Conv2d, ResamplesBeforeTheConvolution) {
   EXPECT_EQ(up.forward(x).sizes(), at::IntArrayRef({2, 6, 16, 16}));
   const auto parameters = down.parameters();
   EXPECT_TRUE(at::allclose(down.forward(x),
-                           at::conv2d(at::avg_pool2d(x, 2), parameters[0], parameters[1], 1, 1), 1e-4, 1e-5));
+                           at::conv2d(at::avg_pool2d(x, 2), parameters[0], parameters[1], 1, 1),
+                           1e-4, 1e-5));
 }
 
 TEST(Conv2d, WithoutKernelOnlyResamples) {

@@ -20,8 +20,9 @@ struct MlpConfig {
   void fields(FieldVisitor& f);
 };
 
-/// h_0 = SiLU(W_0 x + U_0 e);  h_k = SiLU(W_k h_{k-1} + U_k e);  F = V h_last, e = embedding of
-/// c_noise and label.
+///   h_0 = SiLU(W_0 x + U_0 e);  h_k = SiLU(W_k h_{k-1} + U_k e);  F = V h_last
+///
+/// e is the embedding of c_noise and label.
 ///
 /// The embedding suits noise labels of order one: preconditioning edm or ve.
 /// Shapes: x [B,D] float32, noise_labels [B]; returns [B,D].

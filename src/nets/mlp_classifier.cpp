@@ -21,7 +21,8 @@ struct MlpClassifierConfig {
   }
 };
 
-/// SiLU layers. Its features are the vectors themselves: few enough numbers to compare distributions directly.
+/// SiLU layers. Its features are the vectors themselves: few enough numbers to compare
+/// distributions directly.
 class MlpClassifier : public ClassifierNetwork {
  public:
   MlpClassifier(const MlpClassifierConfig& config, const DataShape& shape, uint64_t init_seed)
@@ -30,9 +31,9 @@ class MlpClassifier : public ClassifierNetwork {
     ParameterInit init(init_seed);
     int64_t width = shape.channels;
     for (int64_t i = 0; i < config.layers; ++i) {
-      hidden_.push_back(register_module(
-          "hidden" + std::to_string(i),
-          std::make_shared<Linear>(init, width, config.hidden, pytorch_init())));
+      hidden_.push_back(
+          register_module("hidden" + std::to_string(i),
+                          std::make_shared<Linear>(init, width, config.hidden, pytorch_init())));
       width = config.hidden;
     }
     out_ = register_module("out",

@@ -24,14 +24,14 @@ namespace equipoise::nets {
 /// stream per image. No pass uses randomness unless it is given one of these.
 struct ForwardRandomness {
   uint64_t seed = 0;
-  at::Tensor image_numbers =
-      {};  ///< [B] int64 on the CPU, the images' running numbers in the training run
+  /// [B] int64 on the CPU, the images' running numbers in the training run.
+  at::Tensor image_numbers = {};
 };
 
 /// What a denoiser network sees besides the image.
 struct Conditions {
-  at::Tensor class_labels =
-      {};  ///< [B, label_dim] float (one-hot or mixture); undefined = unconditional (zeros)
+  /// [B, label_dim] float (one-hot or mixture); undefined = unconditional (zeros).
+  at::Tensor class_labels = {};
   at::Tensor augment_labels = {};  ///< [B, augment_dim] float; undefined = not augmented
   const ForwardRandomness* randomness = nullptr;  ///< null = evaluation: no dropout
 };

@@ -54,7 +54,8 @@ void fill_mask_row(RandomStream stream, uint32_t drop_below, float kept, float* 
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   int64_t padding) {
   if (padding < 0) padding = weight.size(-1) / 2;
-  if (kernels::handles_convolution(x, weight, padding)) return kernels::convolution(x, weight, bias);
+  if (kernels::handles_convolution(x, weight, padding))
+    return kernels::convolution(x, weight, bias);
   return at::conv2d(x, weight, optional(bias), /*stride=*/1, padding);
 }
 
@@ -70,14 +71,17 @@ at::Tensor linear_over_channels(const at::Tensor& x, const at::Tensor& weight,
 at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const GroupNormSettings& settings, const NormModulation& modulation) {
   if (kernels::handles(x))
-    return kernels::group_norm(x, weight, bias, modulation, settings.groups, settings.eps, settings.use_silu);
+    return kernels::group_norm(x, weight, bias, modulation, settings.groups, settings.eps,
+                               settings.use_silu);
   std::vector<int64_t> broadcast(x.dim(), 1);
   broadcast[0] = x.size(0);
   broadcast[1] = x.size(1);
-  const at::Tensor moved = modulation.offset.defined() ? x + modulation.offset.reshape(broadcast) : x;
+  const at::Tensor moved =
+      modulation.offset.defined() ? x + modulation.offset.reshape(broadcast) : x;
   at::Tensor result = at::group_norm(moved, settings.groups, weight, bias, settings.eps);
   if (modulation.scale.defined())
-    result = at::addcmul(modulation.shift.reshape(broadcast), result, modulation.scale.reshape(broadcast) + 1);
+    result = at::addcmul(modulation.shift.reshape(broadcast), result,
+                         modulation.scale.reshape(broadcast) + 1);
   return settings.use_silu ? at::silu(result) : result;
 }
 
@@ -98,8 +102,10 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
 at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) {
   if (kernels::handles(qkv)) return kernels::self_attention(qkv, num_heads);
   const int64_t channels = qkv.size(1) / 3;
-  const auto parts = qkv.reshape({qkv.size(0) * num_heads, channels / num_heads, 3, -1}).unbind(/*dim=*/2);
-  return attention(parts[0], parts[1], parts[2]).reshape({qkv.size(0), channels, qkv.size(2), qkv.size(3)});
+  const auto parts =
+      qkv.reshape({qkv.size(0) * num_heads, channels / num_heads, 3, -1}).unbind(/*dim=*/2);
+  return attention(parts[0], parts[1], parts[2])
+      .reshape({qkv.size(0), channels, qkv.size(2), qkv.size(3)});
 }
 
 at::Tensor resample_kernel(const std::vector<double>& taps) {

@@ -1,6 +1,7 @@
-// Everything heavy a network computes, behind free functions: networks call these and nothing else. On a processor float32 images go
-// through our own operators (kernels/cpu_ops.h), channels-last from the first convolution to the last; elsewhere, and as the twin
-// that tests compare with, the bodies are LibTorch's operators.
+// Everything heavy a network computes, behind free functions: networks call these and nothing else.
+// On a processor float32 images go through our own operators (kernels/cpu_ops.h), channels-last
+// from the first convolution to the last; elsewhere, and as the twin that tests compare with, the
+// bodies are LibTorch's operators.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +30,18 @@ struct GroupNormSettings {
   double eps = 1e-5;
   bool use_silu = true;
 };
-/// What conditions a group norm: [B,C] each or undefined; scale and shift are given both or neither.
+/// What conditions a group norm: [B,C] each or undefined; scale and shift are given both or
+/// neither.
 struct NormModulation {
   at::Tensor offset = {};  ///< added to every pixel before the norm
   at::Tensor scale = {};
   at::Tensor shift = {};
 };
-/// SiLU( GN(x + offset) (1 + scale) + shift ), SiLU(x) = x sigmoid(x), optional. x [B,C,…]; weight, bias [C].
+/// SiLU( GN(x + offset) (1 + scale) + shift ), SiLU(x) = x sigmoid(x), optional. x [B,C,…]; weight,
+/// bias [C].
 at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           const GroupNormSettings& settings, const NormModulation& modulation = {});
+                           const GroupNormSettings& settings,
+                           const NormModulation& modulation = {});
 
 /// (a + b) factor: the residual sum.
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
@@ -46,8 +50,8 @@ at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
 /// sqrt(C) ) v_k. query, key, value [N,C,T] (several heads are folded into N); returns [N,C,T].
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
 
-/// Attention of an image's positions to each other. qkv [B,3C,H,W], channel = (head, channel of the head, q | k | v) as in the EDM
-/// release; returns [B,C,H,W]. `num_heads` divides C.
+/// Attention of an image's positions to each other. qkv [B,3C,H,W], channel = (head, channel of the
+/// head, q | k | v) as in the EDM release; returns [B,C,H,W]. `num_heads` divides C.
 at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);
 
 /// The taps of a separable FIR filter: outer(taps, taps) / sum(taps)^2, [1,1,k,k].

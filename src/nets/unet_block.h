@@ -19,10 +19,10 @@ struct UNetBlockStyle {
   double skip_scale = 1;  ///< factor on every residual sum
   double eps = 1e-5;
   std::vector<double> resample_filter = {1, 1};
-  bool use_skip_projection =
-      false;  ///< 1x1 convolution on the skip path of resampling blocks even at equal channels
-  bool use_adaptive_scale =
-      true;  ///< embedding gives scale and shift after the norm; otherwise a shift before it
+  /// 1x1 convolution on the skip path of resampling blocks even at equal channels.
+  bool use_skip_projection = false;
+  /// Embedding gives scale and shift after the norm; otherwise a shift before it.
+  bool use_adaptive_scale = true;
   InitScheme init = {}, init_output = {}, init_attention = {};
 };
 
@@ -33,8 +33,9 @@ struct UNetBlockShape {
   bool use_attention = false;
 };
 
-/// h = conv1(dropout(SiLU(GN(conv0(SiLU(GN(x)))) with the embedding)));  y = skip_scale (skip(x) +
-/// h);  then, with attention, y = skip_scale (y + proj(attention(qkv(GN(y))))).
+///   h = conv1(dropout(SiLU(GN(conv0(SiLU(GN(x)))) with the embedding)))
+///   y = skip_scale (skip(x) + h)
+///   y = skip_scale (y + proj(attention(qkv(GN(y)))))      with attention
 ///
 /// Names of parameters: norm0 conv0 affine norm1 conv1 [skip] [norm2 qkv proj], as in the EDM
 /// release. `layer` addresses the block's dropout masks: unique within a network.

@@ -33,7 +33,8 @@ ObjectivePlugin plugin(TrainingSet training_set, const char* title, const char* 
   return {.ratio_need = RatioNeed::kNone,
           .training_set = training_set,
           .make =
-              [training_set](const nlohmann::json& options, std::shared_ptr<const diffusion::DensityRatio>) {
+              [training_set](const nlohmann::json& options,
+                             std::shared_ptr<const diffusion::DensityRatio>) {
                 NoOptions none;
                 from_json(options, none, "objective.options");
                 return std::make_unique<Dsm>(training_set);
@@ -49,7 +50,8 @@ const bool kRefRegistered = ObjectiveRegistry::instance().add(
     {.name = "dsm_ref",
      .summary = "Denoising score matching on the reference set only.",
      .source = kSource,
-     .use_when = "when the reference set is large enough to learn from alone; tiw_dsm when it is a few per cent"},
+     .use_when = "when the reference set is large enough to learn from alone; tiw_dsm when it is a "
+                 "few per cent"},
     plugin(TrainingSet::kReference, "DSM(ref)", "reference"));
 
 const bool kObsRegistered = ObjectiveRegistry::instance().add(

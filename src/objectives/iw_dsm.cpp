@@ -1,4 +1,5 @@
-// Importance-weighted denoising score matching: the density ratio of clean images weighs each image at all noise levels.
+// Importance-weighted denoising score matching: the density ratio of clean images weighs each image
+// at all noise levels.
 #include <utility>
 
 #include "core/config.h"

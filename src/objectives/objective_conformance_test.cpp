@@ -19,7 +19,8 @@ using diffusion::TrainingSet;
 class TinyDenoiser : public diffusion::Denoiser {
  public:
   explicit TinyDenoiser(at::Tensor parameters) : parameters_(std::move(parameters)) {}
-  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma, const diffusion::Conditions&) const override {
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const diffusion::Conditions&) const override {
     const at::Tensor p = parameters_.to(x.scalar_type());
     return p[0] * x + p[1] * x.tanh() + p[2] * sigma.unsqueeze(1);
   }
@@ -32,7 +33,9 @@ const at::Tensor kParameters = at::tensor({0.6, -0.3, 0.2}, at::kDouble);
 
 class EveryObjective : public testing::TestWithParam<std::string> {
  protected:
-  const ObjectivePlugin& plugin() const { return ObjectiveRegistry::instance().find(GetParam()).make; }
+  const ObjectivePlugin& plugin() const {
+    return ObjectiveRegistry::instance().find(GetParam()).make;
+  }
   bool needs_ratio() const { return plugin().ratio_need != RatioNeed::kNone; }
   std::unique_ptr<Objective> make(const nlohmann::json& options = nlohmann::json::object()) const {
     return make_objective(GetParam(), needs_ratio() ? toy_ratio() : nullptr, options);
@@ -57,7 +60,8 @@ TEST_P(EveryObjective, GradientEqualsFiniteDifferences) {
   for (int64_t i = 0; i < 3; ++i) {
     at::Tensor step = at::zeros({3}, at::kDouble);
     step[i] = 1e-5;
-    const double difference = (mean_loss(kParameters + step) - mean_loss(kParameters - step)).item<double>() / 2e-5;
+    const double difference =
+        (mean_loss(kParameters + step) - mean_loss(kParameters - step)).item<double>() / 2e-5;
     EXPECT_NEAR(gradient[i].item<double>(), difference, 1e-6 * std::abs(difference) + 1e-8);
   }
 }
@@ -95,8 +99,8 @@ TEST_P(EveryObjective, LeavesTheBatchAsItWas) {
 }
 
 TEST_P(EveryRatioObjective, RatioThatIsNotFiniteIsANumericError) {
-  const auto objective =
-      make_objective(GetParam(), std::make_shared<ConstantRatio>(std::numeric_limits<double>::quiet_NaN()));
+  const auto objective = make_objective(
+      GetParam(), std::make_shared<ConstantRatio>(std::numeric_limits<double>::quiet_NaN()));
   EXPECT_THROW(loss_of(*objective, toy_batch()), NumericError);
 }
 
@@ -116,7 +120,9 @@ TEST_P(EveryObjective, AnnouncesWhatItNeeds) {
   EXPECT_EQ(make()->training_set(), plugin().training_set);
 }
 
-TEST_P(EveryObjective, RefusesUnknownOptions) { EXPECT_THROW(make({{"alhpa", 1}}), UsageError); }
+TEST_P(EveryObjective, RefusesUnknownOptions) {
+  EXPECT_THROW(make({{"alhpa", 1}}), UsageError);
+}
 
 TEST_P(EveryObjective, ExplainsItself) {
   const MethodInfo& info = ObjectiveRegistry::instance().find(GetParam()).info;
@@ -126,7 +132,8 @@ TEST_P(EveryObjective, ExplainsItself) {
   EXPECT_EQ(plugin().options_help().find("alpha") != std::string::npos, needs_ratio());
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, EveryObjective, testing::ValuesIn(ObjectiveRegistry::instance().names()),
+INSTANTIATE_TEST_SUITE_P(Registry, EveryObjective,
+                         testing::ValuesIn(ObjectiveRegistry::instance().names()),
                          [](const auto& info) { return info.param; });
 
 std::vector<std::string> names_with_ratio() {
@@ -148,7 +155,8 @@ TEST(PlainObjectives, DrawFromTheSetTheyAreNamedAfter) {
 TEST(PlainObjectives, LossIsTheWeightedSquare) {
   diffusion::NoisyBatch batch = batch_at(at::full({1, 2}, 0.25), at::zeros({1, 2}), 1);
   batch.loss_weight.fill_(3);
-  const at::Tensor loss = make_objective("dsm_ref", nullptr)->loss(ConstantDenoiser(0.75), batch, {});
+  const at::Tensor loss =
+      make_objective("dsm_ref", nullptr)->loss(ConstantDenoiser(0.75), batch, {});
   EXPECT_NEAR(loss[0][1].item<double>(), 3 * 0.5 * 0.5, 1e-6);
 }
 

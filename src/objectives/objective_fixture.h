@@ -16,7 +16,8 @@ namespace equipoise::objectives {
 class ConstantDenoiser : public diffusion::Denoiser {
  public:
   explicit ConstantDenoiser(double value) : value_(value) {}
-  at::Tensor denoise(const at::Tensor& x, const at::Tensor&, const diffusion::Conditions&) const override {
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor&,
+                     const diffusion::Conditions&) const override {
     return at::full_like(x, value_);
   }
 
@@ -42,9 +43,9 @@ inline std::shared_ptr<const diffusion::DensityRatio> toy_ratio() {
   return std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
 }
 
-inline std::unique_ptr<Objective> make_objective(const std::string& name,
-                                                 std::shared_ptr<const diffusion::DensityRatio> ratio,
-                                                 const nlohmann::json& options = nlohmann::json::object()) {
+inline std::unique_ptr<Objective> make_objective(
+    const std::string& name, std::shared_ptr<const diffusion::DensityRatio> ratio,
+    const nlohmann::json& options = nlohmann::json::object()) {
   return ObjectiveRegistry::instance().find(name).make.make(options, std::move(ratio));
 }
 
@@ -52,12 +53,14 @@ inline std::unique_ptr<Objective> make_objective(const std::string& name,
 inline diffusion::NoisyBatch toy_batch(at::ScalarType type = at::kFloat) {
   const at::Tensor clean = diffusion::two_mode_laws().biased->sample(1, at::arange(6));
   diffusion::NoisyBatch batch = diffusion::make_noisy(clean, at::arange(6), 2, {}, 0.5);
-  for (at::Tensor* tensor : {&batch.clean, &batch.sigma, &batch.noisy, &batch.loss_weight}) *tensor = tensor->to(type);
+  for (at::Tensor* tensor : {&batch.clean, &batch.sigma, &batch.noisy, &batch.loss_weight})
+    *tensor = tensor->to(type);
   return batch;
 }
 
 /// Items at one noisy point and one noise level, each with its own clean image; lambda = 1.
-inline diffusion::NoisyBatch batch_at(const at::Tensor& clean, const at::Tensor& noisy, double sigma) {
+inline diffusion::NoisyBatch batch_at(const at::Tensor& clean, const at::Tensor& noisy,
+                                      double sigma) {
   const at::Tensor sigmas = at::full({clean.size(0)}, sigma, clean.options());
   return {.clean = clean, .sigma = sigmas, .noisy = noisy, .loss_weight = at::ones_like(sigmas)};
 }

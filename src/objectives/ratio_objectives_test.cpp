@@ -42,7 +42,8 @@ TEST(RatioWeight, SlopeIsTheDerivativeOfTheLogWeight) {
       for (const double l : {-3.0, 0.2, 2.0}) {
         const double difference =
             (std::log(weight_of(rule, l + 1e-5)) - std::log(weight_of(rule, l - 1e-5))) / 2e-5;
-        EXPECT_NEAR(rule.slope(at::full({1}, l, at::kDouble)).item<double>(), difference, 1e-8) << law << alpha_rule;
+        EXPECT_NEAR(rule.slope(at::full({1}, l, at::kDouble)).item<double>(), difference, 1e-8)
+            << law << alpha_rule;
       }
     }
   }
@@ -55,17 +56,20 @@ struct Point {
 };
 const std::vector<Point> kPoints{{0.3, -0.1, 0.5}, {1, 0.5, 1}, {-1, 2, 2}};
 
-at::Tensor tensor_of(const Point& point) { return at::tensor({point.x1, point.x2}, at::kDouble).unsqueeze(0); }
-
-GaussianMixture toy_law(double low_mode_weight) {
-  return GaussianMixture(
-      {{.weight = low_mode_weight, .mean = {-2, -2}}, {.weight = 1 - low_mode_weight, .mean = {2, 2}}});
+at::Tensor tensor_of(const Point& point) {
+  return at::tensor({point.x1, point.x2}, at::kDouble).unsqueeze(0);
 }
 
-// Loss of `denoiser` at one noisy point when clean images there are spread as under `drawn_from`. The loss is quadratic
-// in the clean image, so their mean stands for all of them, up to a constant.
-double excess_loss(const std::string& name, const nlohmann::json& options, const GaussianMixture& drawn_from,
-                   const GaussianMixture& denoiser, const Point& point) {
+GaussianMixture toy_law(double low_mode_weight) {
+  return GaussianMixture({{.weight = low_mode_weight, .mean = {-2, -2}},
+                          {.weight = 1 - low_mode_weight, .mean = {2, 2}}});
+}
+
+// Loss of `denoiser` at one noisy point when clean images there are spread as under `drawn_from`.
+// The loss is quadratic in the clean image, so their mean stands for all of them, up to a constant.
+double excess_loss(const std::string& name, const nlohmann::json& options,
+                   const GaussianMixture& drawn_from, const GaussianMixture& denoiser,
+                   const Point& point) {
   const at::Tensor x = tensor_of(point);
   const at::Tensor clean = drawn_from.denoise(x, at::full({1}, point.sigma, at::kDouble));
   const auto objective = make_objective(name, toy_ratio(), options);
@@ -86,7 +90,8 @@ TEST(TiwDsm, MinimiserIsTheUnbiasedDenoiser) {
 TEST(TiwDsm, BiasedLawFormHasTheSameMinimiser) {
   for (const Point& point : kPoints) {
     EXPECT_LT(excess_loss("tiw_dsm", {{"law", "bias"}}, kBiased, kUnbiased, point), 1e-20);
-    EXPECT_GT(excess_loss("tiw_dsm", {{"law", "bias"}}, kObserved, kUnbiased, point), 1e-3) << "laws must not be mixed";
+    EXPECT_GT(excess_loss("tiw_dsm", {{"law", "bias"}}, kObserved, kUnbiased, point), 1e-3)
+        << "laws must not be mixed";
   }
   const auto objective = make_objective("tiw_dsm", toy_ratio(), {{"law", "bias"}});
   EXPECT_EQ(objective->training_set(), diffusion::TrainingSet::kBiased);
@@ -95,12 +100,14 @@ TEST(TiwDsm, BiasedLawFormHasTheSameMinimiser) {
 TEST(TiwDsm, AblationsHaveTheirOwnMinimisers) {
   for (const Point& point : kPoints) {
     EXPECT_LT(excess_loss("tiw_target_only", kNoOptions, kObserved, kUnbiased, point), 1e-20);
-    EXPECT_LT(excess_loss("tiw_weight_only", kNoOptions, kObserved, kObserved, point), 1e-20) << "weights cancel";
+    EXPECT_LT(excess_loss("tiw_weight_only", kNoOptions, kObserved, kObserved, point), 1e-20)
+        << "weights cancel";
     EXPECT_GT(excess_loss("tiw_weight_only", kNoOptions, kObserved, kUnbiased, point), 1e-3);
   }
 }
 
-/// Weight and target of the first coordinate of one item, read off the losses of three constant denoisers.
+/// Weight and target of the first coordinate of one item, read off the losses of three constant
+/// denoisers.
 struct WeightAndTarget {
   double weight, target;
 };
@@ -137,7 +144,8 @@ TEST(TiwDsm, CorrectionOfTwoShiftedGaussiansIsTheirSlope) {
   const auto normal = [](double mean) {
     return std::make_shared<const GaussianMixture>(diffusion::isotropic_gaussian({mean}));
   };
-  const auto objective = make_objective("tiw_dsm", std::make_shared<diffusion::MixtureRatio>(normal(1), normal(-1)));
+  const auto objective =
+      make_objective("tiw_dsm", std::make_shared<diffusion::MixtureRatio>(normal(1), normal(-1)));
   const double x = 0.4, sigma = 0.8, variance = 1 + sigma * sigma;
   const double probability = 1 / (1 + std::exp(-2 * x / variance));
   const at::Tensor noisy = at::full({1, 1}, x, at::kDouble);
@@ -148,11 +156,13 @@ TEST(TiwDsm, CorrectionOfTwoShiftedGaussiansIsTheirSlope) {
 
 TEST(TiwDsm, CorrectionLeadsTowardsTheReference) {
   const at::Tensor x = tensor_of({-2, -2, 1});
-  const auto [weight, target] = read_off(*make_objective("tiw_dsm", toy_ratio()), batch_at(x, x, 1));
+  const auto [weight, target] =
+      read_off(*make_objective("tiw_dsm", toy_ratio()), batch_at(x, x, 1));
   const at::Tensor moved = x + 0.1 * (target + 2);
   const at::Tensor sigma = at::ones({1}, at::kDouble);
   EXPECT_GT(target, -2);
-  EXPECT_GT(toy_ratio()->log_ratio(moved, sigma).item<double>(), toy_ratio()->log_ratio(x, sigma).item<double>());
+  EXPECT_GT(toy_ratio()->log_ratio(moved, sigma).item<double>(),
+            toy_ratio()->log_ratio(x, sigma).item<double>());
 }
 
 TEST(TiwDsm, CorrectionVanishesAtBothEndsOfTheNoise) {
@@ -182,7 +192,9 @@ TEST(IwDsm, MinimiserIsTheUnbiasedDenoiser) {
   const auto minimiser_at = [&](const std::string& name, double x, double sigma) {
     diffusion::NoisyBatch batch = batch_at(clean, at::full_like(clean, x), sigma);
     // The posterior of clean images given x, as the items' loss weights.
-    batch.loss_weight = (law(0.65)->log_density(clean, none) - 0.5 * ((clean.flatten() - x) / sigma).square()).exp();
+    batch.loss_weight =
+        (law(0.65)->log_density(clean, none) - 0.5 * ((clean.flatten() - x) / sigma).square())
+            .exp();
     return minimiser(*make_objective(name, ratio), batch);
   };
   EXPECT_NEAR(minimiser_at("iw_dsm", 0.3, 1.3), 0.387229, 1e-6);
@@ -203,7 +215,8 @@ TEST(IwDsm, CertainRatioTrainsOnTheReferenceAlone) {
   const diffusion::NoisyBatch batch = batch_at(clean, clean + 0.1, 0.5);
   const auto weighted = make_objective("iw_dsm", std::make_shared<CertainRatio>());
   const at::Tensor loss = weighted->loss(ConstantDenoiser(0.2), batch, {});
-  const at::Tensor plain = make_objective("dsm_ref", nullptr)->loss(ConstantDenoiser(0.2), batch, {});
+  const at::Tensor plain =
+      make_objective("dsm_ref", nullptr)->loss(ConstantDenoiser(0.2), batch, {});
   EXPECT_EQ(loss[0][0].item<float>(), 2 * plain[0][0].item<float>());
   EXPECT_EQ(loss[1][0].item<float>(), 0);
 }

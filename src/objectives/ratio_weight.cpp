@@ -20,7 +20,8 @@ at::Tensor RatioWeight::slope(const at::Tensor& log_ratio) const {
   return alpha * (-log_ratio).sigmoid();
 }
 
-void check_ratio_given(const RatioWeight& rule, const diffusion::DensityRatio* ratio, const std::string& objective) {
+void check_ratio_given(const RatioWeight& rule, const diffusion::DensityRatio* ratio,
+                       const std::string& objective) {
   if (ratio != nullptr || rule.alpha == 0) return;
   throw UsageError({.where = "objective " + objective,
                     .what = "no density ratio to weigh images by",

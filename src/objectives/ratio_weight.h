@@ -19,18 +19,21 @@ namespace equipoise::objectives {
 
 /// How strongly, and for which set, a ratio is used.
 ///
-/// alpha 0 trains as plain DSM, 1 removes the bias; in between it trades bias for quality. Rule "logit" replaces l by
-/// alpha l before the weight is formed, rule "weight" raises the weight itself to the power alpha; for `law = bias` they
-/// agree.
+/// alpha 0 trains as plain DSM, 1 removes the bias; in between it trades bias for quality. Rule
+/// "logit" replaces l by alpha l before the weight is formed, rule "weight" raises the weight
+/// itself to the power alpha; for `law = bias` they agree.
 struct RatioWeight {
   double alpha = 1;
   std::string alpha_rule = "logit";
   std::string law = "obs";
 
   void fields(FieldVisitor& f) {
-    f("alpha", alpha, "", "strength of the ratio: 0 = plain DSM, 1 = the method, above 1 = over-corrected", {0, 100});
-    f.choice("alpha_rule", alpha_rule, {"logit", "weight"}, "what alpha scales: the log-odds, or the log weight");
-    f.choice("law", law, {"obs", "bias"}, "set the loss draws from: half of each set, or the biased set alone");
+    f("alpha", alpha, "",
+      "strength of the ratio: 0 = plain DSM, 1 = the method, above 1 = over-corrected", {0, 100});
+    f.choice("alpha_rule", alpha_rule, {"logit", "weight"},
+             "what alpha scales: the log-odds, or the log weight");
+    f.choice("law", law, {"obs", "bias"},
+             "set the loss draws from: half of each set, or the biased set alone");
   }
 
   diffusion::TrainingSet training_set() const;
@@ -41,6 +44,7 @@ struct RatioWeight {
 };
 
 /// Throws UsageError naming `objective` when alpha > 0 and there is no ratio.
-void check_ratio_given(const RatioWeight& rule, const diffusion::DensityRatio* ratio, const std::string& objective);
+void check_ratio_given(const RatioWeight& rule, const diffusion::DensityRatio* ratio,
+                       const std::string& objective);
 
 }  // namespace equipoise::objectives

@@ -1,10 +1,12 @@
-// Time-dependent importance-weighted denoising score matching, whole and with either half switched off.
+// Time-dependent importance-weighted denoising score matching, whole and with either half switched
+// off.
 //
-//   L = E_sigma,x0,n [ lambda(sigma) w(x, sigma) |D(x; sigma) - (x0 + sigma^2 grad_x log w(x, sigma))|^2 ]
-//   x = x0 + sigma n
+//   L = E_sigma,x0,n [ lambda(sigma) w(x, sigma) |D(x; sigma) - (x0 + sigma^2 grad_x log w(x,
+//   sigma))|^2 ] x = x0 + sigma n
 //
-// Both the weight and the target are constants to the denoiser's parameters. With the exact ratio the minimiser is the
-// posterior mean of the unbiased law at every noise level; with the target alone as well; the weight alone cancels.
+// Both the weight and the target are constants to the denoiser's parameters. With the exact ratio
+// the minimiser is the posterior mean of the unbiased law at every noise level; with the target
+// alone as well; the weight alone cancels.
 #include <utility>
 
 #include "core/config.h"
@@ -30,7 +32,8 @@ struct RatioWithGradient {
   at::Tensor gradient;
 };
 
-RatioWithGradient evaluate(const diffusion::DensityRatio& ratio, const at::Tensor& noisy, const at::Tensor& sigma) {
+RatioWithGradient evaluate(const diffusion::DensityRatio& ratio, const at::Tensor& noisy,
+                           const at::Tensor& sigma) {
   const at::AutoGradMode enable_grad(true);
   const at::Tensor x = noisy.detach().requires_grad_(true);
   const at::Tensor log_ratio = ratio.log_ratio(x, sigma);
@@ -53,7 +56,8 @@ class TiwDsm : public Objective {
                   const diffusion::Conditions& conditions) const override {
     if (rule_.alpha == 0) return denoising_loss(denoiser, batch, conditions, batch.clean);
     const auto [log_ratio, gradient] = evaluate(*ratio_, batch.noisy, batch.sigma);
-    const at::Tensor weight = parts_.use_weight ? rule_.weight(log_ratio) : at::ones_like(log_ratio);
+    const at::Tensor weight =
+        parts_.use_weight ? rule_.weight(log_ratio) : at::ones_like(log_ratio);
     const at::Tensor target =
         parts_.use_target ? corrected_target(batch, rule_.slope(log_ratio), gradient) : batch.clean;
     return weighted_denoising_loss(denoiser, batch, conditions, target, weight);
@@ -75,7 +79,8 @@ ObjectivePlugin plugin(Parts parts, const char* name, const char* title, const c
   return {.ratio_need = RatioNeed::kTimeDependent,
           .training_set = diffusion::TrainingSet::kHalfAndHalf,
           .make =
-              [parts, name](const nlohmann::json& options, std::shared_ptr<const diffusion::DensityRatio> ratio) {
+              [parts, name](const nlohmann::json& options,
+                            std::shared_ptr<const diffusion::DensityRatio> ratio) {
                 RatioWeight rule;
                 from_json(options, rule, "objective.options");
                 check_ratio_given(rule, ratio.get(), name);
@@ -90,7 +95,8 @@ const bool kWholeRegistered = ObjectiveRegistry::instance().add(
     {.name = "tiw_dsm",
      .summary = "The density ratio of noised images weighs each item and corrects its target.",
      .source = "Kim et al. 2024 (arXiv:2403.01189), Eq. 36-37",
-     .use_when = "to remove bias with a reference set of a few per cent; dsm_ref when the reference is large"},
+     .use_when = "to remove bias with a reference set of a few per cent; dsm_ref when the "
+                 "reference is large"},
     plugin({}, "tiw_dsm", "TIW-DSM",
            "E[ w(x, σ) λ(σ) ‖D(x; σ) − (x₀ + σ² ∇ₓ log w(x, σ))‖² ],  w(x, σ) = 2 d(x, σ)"));
 

@@ -11,9 +11,10 @@ at::Tensor denoising_loss(const diffusion::Denoiser& denoiser, const diffusion::
   return diffusion::per_item(batch.loss_weight, denoised) * (denoised - target).square();
 }
 
-at::Tensor weighted_denoising_loss(const diffusion::Denoiser& denoiser, const diffusion::NoisyBatch& batch,
-                                   const diffusion::Conditions& conditions, const at::Tensor& target,
-                                   const at::Tensor& weight) {
+at::Tensor weighted_denoising_loss(const diffusion::Denoiser& denoiser,
+                                   const diffusion::NoisyBatch& batch,
+                                   const diffusion::Conditions& conditions,
+                                   const at::Tensor& target, const at::Tensor& weight) {
   check_shape(weight, {batch.clean.size(0)}, "sample weights");
   check_finite(weight, "sample weights");
   check_finite(target, "corrected target");

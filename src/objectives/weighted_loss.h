@@ -18,8 +18,9 @@ at::Tensor denoising_loss(const diffusion::Denoiser& denoiser, const diffusion::
 ///
 /// Shapes: weight [B], each multiplying its own item alone.
 /// Throws: NumericError when a weight or target is not finite.
-at::Tensor weighted_denoising_loss(const diffusion::Denoiser& denoiser, const diffusion::NoisyBatch& batch,
-                                   const diffusion::Conditions& conditions, const at::Tensor& target,
-                                   const at::Tensor& weight);
+at::Tensor weighted_denoising_loss(const diffusion::Denoiser& denoiser,
+                                   const diffusion::NoisyBatch& batch,
+                                   const diffusion::Conditions& conditions,
+                                   const at::Tensor& target, const at::Tensor& weight);
 
 }  // namespace equipoise::objectives

@@ -8,16 +8,21 @@
 
 namespace equipoise::pipeline {
 
-/// Runs every stage of `config` in `folder` and leaves there config.toml, split.json, stats.jsonl, models/, samples/,
-/// results.json and report.html.
+/// Runs every stage of `config` in `folder` and leaves there config.toml, split.json, stats.jsonl,
+/// models/, samples/, results.json and report.html.
 ///
-/// With `resume` finished stages are kept and the one under way continues from its checkpoint, bit for bit.
-/// Throws UsageError when the folder holds another run and `resume` is not given, or a run with another config and it is;
-/// EnvironmentError when another process works in the folder; Interrupted when stopped on request.
-void run_experiment(const ExperimentConfig& config, const std::filesystem::path& folder, bool resume, Progress& progress);
+/// With `resume` finished stages are kept and the one under way continues from its checkpoint, bit
+/// for bit.
+/// Throws UsageError when the folder holds another run and `resume` is not given, or a run with
+/// another config and it is; EnvironmentError when another process works in the folder; Interrupted
+/// when stopped on request.
+void run_experiment(const ExperimentConfig& config, const std::filesystem::path& folder,
+                    bool resume, Progress& progress);
 
-/// The part of it that makes one model: data, the density ratio its objective needs, training. Leaves models/, config.toml,
-/// split.json and stats.jsonl. `config.objectives` must name one objective.
-void train_experiment(const ExperimentConfig& config, const std::filesystem::path& folder, bool resume, Progress& progress);
+/// The part of it that makes one model: data, the density ratio its objective needs, training.
+/// Leaves models/, config.toml, split.json and stats.jsonl. `config.objectives` must name one
+/// objective.
+void train_experiment(const ExperimentConfig& config, const std::filesystem::path& folder,
+                      bool resume, Progress& progress);
 
 }  // namespace equipoise::pipeline

@@ -35,7 +35,8 @@ MethodConfig read_method(ConfigTree& tree, const std::string& name) {
   }
   try {
     const auto& entry = objectives::ObjectiveRegistry::instance().find(method.objective);
-    if (entry.make.ratio_need == objectives::RatioNeed::kNone) entry.make.make(method.options, nullptr);
+    if (entry.make.ratio_need == objectives::RatioNeed::kNone)
+      entry.make.make(method.options, nullptr);
   } catch (const UsageError& error) {
     tree.add_problem("[" + tree.origin("objectives") + "] " + error.what());
   }
@@ -58,7 +59,9 @@ void ExperimentConfig::fields(FieldVisitor& f) {
   f.group("sample", sample, "samples drawn from every model");
 }
 
-int64_t ExperimentConfig::num_workers() const { return threads > 0 ? threads : num_cores(); }
+int64_t ExperimentConfig::num_workers() const {
+  return threads > 0 ? threads : num_cores();
+}
 
 nlohmann::ordered_json ExperimentConfig::to_json() const {
   nlohmann::ordered_json json = equipoise::to_json(*this);
@@ -81,12 +84,16 @@ ExperimentConfig resolve_config(ConfigTree& tree) {
   config.ratio_network = typed_table(tree, "ratio.network", {{"type", "CNN"}});
   config.classifier_network = typed_table(tree, "classifier.network", {{"type", "CNN"}});
   config.sampler = typed_table(tree, "sampler", {{"type", "heun"}});
-  for (const std::string& name : config.objectives) config.methods.push_back(read_method(tree, name));
-  if (config.objectives.empty()) tree.add_problem("'objectives' is empty: name at least one (equipoise list objectives)");
+  for (const std::string& name : config.objectives)
+    config.methods.push_back(read_method(tree, name));
+  if (config.objectives.empty())
+    tree.add_problem("'objectives' is empty: name at least one (equipoise list objectives)");
   for (const std::string& name : tree.keys("objective"))
-    if (std::find(config.objectives.begin(), config.objectives.end(), name) == config.objectives.end())
+    if (std::find(config.objectives.begin(), config.objectives.end(), name) ==
+        config.objectives.end())
       tree.accept_all_below("objective." + name);  // options of a method that this run leaves out
-  if (config.data.path.empty()) tree.add_problem("'data.path' is not given: name a data set (equipoise list datasets)");
+  if (config.data.path.empty())
+    tree.add_problem("'data.path' is not given: name a data set (equipoise list datasets)");
   try {
     Json options = config.sampler;
     options.erase("type");

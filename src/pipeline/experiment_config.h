@@ -1,4 +1,5 @@
-// Everything a run is told, as one tree: [data] [model] [train] [ratio] [classifier] [sampler] [sample] [objective.NAME].
+// Everything a run is told, as one tree: [data] [model] [train] [ratio] [classifier] [sampler]
+// [sample] [objective.NAME].
 #pragma once
 
 #include <map>
@@ -26,7 +27,8 @@ struct ModelSection {
   bool conditional = false;
 
   void fields(FieldVisitor& f) {
-    f.choice("preconditioning", preconditioning, {"edm", "vp", "ve", "iddpm"}, "scalings around the network; train with edm");
+    f.choice("preconditioning", preconditioning, {"edm", "vp", "ve", "iddpm"},
+             "scalings around the network; train with edm");
     f("sigma_data", sigma_data, "", "standard deviation of the data in [-1, 1]", {1e-6, 1e6});
     f("conditional", conditional, "", "give the network the class label");
   }
@@ -43,20 +45,36 @@ struct TrainSection : train::LoopConfig {
   }
 };
 
-/// The discriminators. [ratio.network] holds their type and options; the time-independent one shares everything but `time_law`.
+/// The discriminators. [ratio.network] holds their type and options; the time-independent one
+/// shares everything but `time_law`.
 struct RatioSection {
   std::string kind = "trained";
   double validation = 0.2;
   std::string time_law = "log_uniform_sigma";
   std::string time_map = "linear";
-  train::LoopConfig train{.images = 60'000, .batch_size = 64, .learning_rate = 3e-4, .ramp_images = 0, .cool_down = false,
-                          .weight_decay = 1e-7, .ema = {.half_life_kimg = 1}, .tick_images = 4'000, .snapshot = "best"};
+  data::AugmentConfig augment;
+  train::LoopConfig train{.images = 60'000,
+                          .batch_size = 64,
+                          .learning_rate = 3e-4,
+                          .ramp_images = 0,
+                          .cool_down = false,
+                          .weight_decay = 1e-7,
+                          .ema = {.half_life_kimg = 1},
+                          .tick_images = 4'000,
+                          .snapshot = "best"};
 
   void fields(FieldVisitor& f) {
-    f.choice("kind", kind, {"trained", "exact"}, "trained discriminators, or the closed form where the data are a toy law");
-    f("validation", validation, "", "share of both sets kept from discriminator training, to choose its snapshot", {0.01, 0.9});
-    f.choice("time_law", time_law, {"log_uniform_sigma", "uniform_time"}, "how training draws noise levels");
-    f.choice("time_map", time_map, {"linear", "cosine"}, "time value shown to the network at a noise level");
+    f.choice("kind", kind, {"trained", "exact"},
+             "trained discriminators, or the closed form where the data are a toy law");
+    f("validation", validation, "",
+      "share of both sets kept from discriminator training, to choose its snapshot", {0.01, 0.9});
+    f.choice("time_law", time_law, {"log_uniform_sigma", "uniform_time", "denoiser"},
+             "how training draws noise levels; denoiser = as [train.noise] does");
+    f.choice("time_map", time_map, {"linear", "cosine"},
+             "time value shown to the network at a noise level");
+    f.group("augment", augment,
+            "geometric augmentation of both sets; small changes keep a small reference from being "
+            "learnt by heart");
     f.group("train", train, "the discriminators' training loop");
   }
 };
@@ -64,11 +82,18 @@ struct RatioSection {
 /// The group classifier. [classifier.network] holds its type and options.
 struct ClassifierSection {
   double test_share = 0.5;
-  train::LoopConfig train{.images = 60'000, .batch_size = 64, .learning_rate = 2e-3, .ramp_images = 2'000, .weight_decay = 1e-5,
-                          .ema = {.half_life_kimg = 5}, .tick_images = 10'000};
+  train::LoopConfig train{.images = 60'000,
+                          .batch_size = 64,
+                          .learning_rate = 2e-3,
+                          .ramp_images = 2'000,
+                          .weight_decay = 1e-5,
+                          .ema = {.half_life_kimg = 5},
+                          .tick_images = 10'000};
 
   void fields(FieldVisitor& f) {
-    f("test_share", test_share, "", "without data.evaluation: share of the held-out images that measure, not train", {0.05, 0.95});
+    f("test_share", test_share, "",
+      "without data.evaluation: share of the held-out images that measure, not train",
+      {0.05, 0.95});
     f.group("train", train, "the classifier's training loop");
   }
 };
@@ -81,7 +106,8 @@ struct SampleSection {
   void fields(FieldVisitor& f) {
     f("num", num, "images", "samples drawn from every model, all from the same latents", {1, 1e9});
     f("seed_first", seed_first, "", "samples have seeds seed_first, seed_first + 1, …", {0, 1e15});
-    f("batch_size", batch_size, "images", "images a worker carries at once; changes no result", {1, 65536});
+    f("batch_size", batch_size, "images", "images a worker carries at once; changes no result",
+      {1, 65536});
   }
 };
 
@@ -105,7 +131,7 @@ struct ExperimentConfig {
   ClassifierSection classifier;
   SampleSection sample;
   nlohmann::json network, ratio_network, classifier_network, sampler;  ///< {"type": …, options}
-  std::vector<MethodConfig> methods;                                   ///< one an entry of `objectives`
+  std::vector<MethodConfig> methods;  ///< one an entry of `objectives`
 
   void fields(FieldVisitor& f);
   int64_t num_workers() const;  ///< `threads`, or the machine's cores
@@ -113,8 +139,9 @@ struct ExperimentConfig {
   nlohmann::ordered_json to_json() const;
 };
 
-/// Reads and checks a whole config: every problem with file and line in one UsageError; networks, samplers and objectives are
-/// looked up and their options read, so that nothing is found wrong only after an hour.
+/// Reads and checks a whole config: every problem with file and line in one UsageError; networks,
+/// samplers and objectives are looked up and their options read, so that nothing is found wrong
+/// only after an hour.
 ExperimentConfig resolve_config(ConfigTree& tree);
 
 }  // namespace equipoise::pipeline

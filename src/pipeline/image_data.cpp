@@ -18,43 +18,54 @@ using Json = nlohmann::json;
 nets::DataShape shape_of(const data::ImageSet& set) {
   if (set.is_vectors()) return {.resolution = 0, .channels = set.images.size(1), .label_dim = 0};
   if (set.images.size(2) != set.images.size(3))
-    throw DataError({.where = set.source, .what = "images are not square",
-                     .got = fmt::format("{} x {}", set.images.size(3), set.images.size(2)), .expected = "equal sides",
+    throw DataError({.where = set.source,
+                     .what = "images are not square",
+                     .got = fmt::format("{} x {}", set.images.size(3), set.images.size(2)),
+                     .expected = "equal sides",
                      .hint = "Crop or pad them first"});
   return {.resolution = set.images.size(2), .channels = set.images.size(1), .label_dim = 0};
 }
 
 /// The set with its labels replaced by group codes.
-std::shared_ptr<const data::ImageSet> with_groups(data::ImageSet set, const data::Grouping& groups) {
+std::shared_ptr<const data::ImageSet> with_groups(data::ImageSet set,
+                                                  const data::Grouping& groups) {
   set.labels = groups.codes;
   set.class_names = groups.names;
   return std::make_shared<const data::ImageSet>(std::move(set));
 }
 
-void check_same_kind(const data::ImageSet& training, const data::ImageSet& evaluation, const data::Grouping& a,
-                     const data::Grouping& b) {
+void check_same_kind(const data::ImageSet& training, const data::ImageSet& evaluation,
+                     const data::Grouping& a, const data::Grouping& b) {
   if (training.images.sizes().slice(1) != evaluation.images.sizes().slice(1))
-    throw DataError({.where = evaluation.source, .what = "the evaluation images differ in size from the training images",
-                     .got = fmt::format("{}", fmt::join(evaluation.images.sizes().slice(1), " x ")),
-                     .expected = fmt::format("{}", fmt::join(training.images.sizes().slice(1), " x ")), .hint = ""});
+    throw DataError(
+        {.where = evaluation.source,
+         .what = "the evaluation images differ in size from the training images",
+         .got = fmt::format("{}", fmt::join(evaluation.images.sizes().slice(1), " x ")),
+         .expected = fmt::format("{}", fmt::join(training.images.sizes().slice(1), " x ")),
+         .hint = ""});
   if (a.names != b.names)
-    throw DataError({.where = evaluation.source, .what = "the evaluation set has other groups than the training set",
-                     .got = fmt::format("{}", fmt::join(b.names, ", ")), .expected = fmt::format("{}", fmt::join(a.names, ", ")),
+    throw DataError({.where = evaluation.source,
+                     .what = "the evaluation set has other groups than the training set",
+                     .got = fmt::format("{}", fmt::join(b.names, ", ")),
+                     .expected = fmt::format("{}", fmt::join(a.names, ", ")),
                      .hint = ""});
 }
 
 /// As many images of each group as the target's shares allow, the first of each.
-at::Tensor follow_target(const at::Tensor& indices, const at::Tensor& labels, const std::vector<double>& target) {
+at::Tensor follow_target(const at::Tensor& indices, const at::Tensor& labels,
+                         const std::vector<double>& target) {
   const at::Tensor codes = labels.index_select(0, indices);
   std::vector<at::Tensor> members;
   double size = std::numeric_limits<double>::infinity();
   for (size_t group = 0; group < target.size(); ++group) {
     members.push_back(indices.masked_select(codes == static_cast<int64_t>(group)));
-    if (target[group] > 0) size = std::min(size, static_cast<double>(members[group].numel()) / target[group]);
+    if (target[group] > 0)
+      size = std::min(size, static_cast<double>(members[group].numel()) / target[group]);
   }
   std::vector<at::Tensor> chosen;
   for (size_t group = 0; group < target.size(); ++group)
-    chosen.push_back(members[group].slice(0, 0, static_cast<int64_t>(std::floor(size * target[group] + 1e-9))));
+    chosen.push_back(
+        members[group].slice(0, 0, static_cast<int64_t>(std::floor(size * target[group] + 1e-9))));
   return std::get<0>(at::cat(chosen).sort());
 }
 
@@ -69,11 +80,15 @@ at::Tensor raw_images(const data::ImageSet& set, const at::Tensor& indices) {
   return set.images.index_select(0, indices);
 }
 
-std::vector<int64_t> ImageData::item_shape() const { return training->images.sizes().slice(1).vec(); }
+std::vector<int64_t> ImageData::item_shape() const {
+  return training->images.sizes().slice(1).vec();
+}
 
 Json ImageData::to_json() const {
-  const auto set_json = [&](const char* name, const data::ImageSet& set, const at::Tensor& indices) {
-    return Json{{"name", name}, {"size", indices.numel()}, {"counts", counts(set, indices, num_groups())}};
+  const auto set_json = [&](const char* name, const data::ImageSet& set,
+                            const at::Tensor& indices) {
+    return Json{
+        {"name", name}, {"size", indices.numel()}, {"counts", counts(set, indices, num_groups())}};
   };
   return {{"source", training->source},
           {"sha256", training->sha256},
@@ -82,12 +97,15 @@ Json ImageData::to_json() const {
           {"class_names", split.groups},
           {"split", {{"protocol", split.protocol}, {"seed", split.seed}, {"file", "split.json"}}},
           {"sets",
-           {set_json("biased", *training, split.biased), set_json("reference", *training, split.reference),
-            set_json("classifier", *training, classifier_indices), set_json("evaluation", *evaluation, target_indices)}},
+           {set_json("biased", *training, split.biased),
+            set_json("reference", *training, split.reference),
+            set_json("classifier", *training, classifier_indices),
+            set_json("evaluation", *evaluation, target_indices)}},
           {"target", split.target}};
 }
 
-ImageData load_image_data(const ExperimentConfig& config, const std::filesystem::path& split_file, Progress& progress) {
+ImageData load_image_data(const ExperimentConfig& config, const std::filesystem::path& split_file,
+                          Progress& progress) {
   ImageData result;
   data::ImageSet training = data::load_images(config.data.path, {.require_labels = true});
   result.shape = shape_of(training);
@@ -102,29 +120,37 @@ ImageData load_image_data(const ExperimentConfig& config, const std::filesystem:
   if (config.data.evaluation.empty()) {
     result.training = result.evaluation = with_groups(std::move(training), groups);
     const at::Tensor order = heldout.index_select(
-        0, random_permutation(RandomStream(static_cast<uint64_t>(config.seed), Purpose::kSplit, 1, 1), heldout.numel()));
-    const auto num_test = static_cast<int64_t>(config.classifier.test_share * static_cast<double>(heldout.numel()));
+        0,
+        random_permutation(RandomStream(static_cast<uint64_t>(config.seed), Purpose::kSplit, 1, 1),
+                           heldout.numel()));
+    const auto num_test =
+        static_cast<int64_t>(config.classifier.test_share * static_cast<double>(heldout.numel()));
     result.test_indices = std::get<0>(order.slice(0, 0, num_test).sort());
     result.classifier_indices = std::get<0>(order.slice(0, num_test).sort());
   } else {
     data::ImageSet evaluation = data::load_images(config.data.evaluation, {.require_labels = true});
-    const data::Grouping evaluation_groups = data::group_images(evaluation, result.split.attributes);
+    const data::Grouping evaluation_groups =
+        data::group_images(evaluation, result.split.attributes);
     check_same_kind(training, evaluation, groups, evaluation_groups);
     result.training = with_groups(std::move(training), groups);
     result.evaluation = with_groups(std::move(evaluation), evaluation_groups);
     result.test_indices = at::arange(result.evaluation->size());
     result.classifier_indices = heldout;
   }
-  if (result.classifier_indices.numel() < 10 * result.num_groups() || result.test_indices.numel() == 0)
-    throw UsageError({.where = "data.heldout",
-                      .what = "too few images are held out for the classifier that measures the groups",
-                      .got = fmt::format("{}", result.classifier_indices.numel()),
-                      .expected = fmt::format("at least {}", 10 * result.num_groups()),
-                      .hint = "Set data.heldout to a larger share, such as 0.15"});
-  result.target_indices = follow_target(result.test_indices, result.evaluation->labels, result.split.target);
-  progress.message(fmt::format("{}: {} biased, {} reference, {} for the classifier, {} to measure against", config.data.path,
-                               result.split.biased.numel(), result.split.reference.numel(),
-                               result.classifier_indices.numel(), result.target_indices.numel()));
+  if (result.classifier_indices.numel() < 10 * result.num_groups() ||
+      result.test_indices.numel() == 0)
+    throw UsageError(
+        {.where = "data.heldout",
+         .what = "too few images are held out for the classifier that measures the groups",
+         .got = fmt::format("{}", result.classifier_indices.numel()),
+         .expected = fmt::format("at least {}", 10 * result.num_groups()),
+         .hint = "Set data.heldout to a larger share, such as 0.15"});
+  result.target_indices =
+      follow_target(result.test_indices, result.evaluation->labels, result.split.target);
+  progress.message(
+      fmt::format("{}: {} biased, {} reference, {} for the classifier, {} to measure against",
+                  config.data.path, result.split.biased.numel(), result.split.reference.numel(),
+                  result.classifier_indices.numel(), result.target_indices.numel()));
   return result;
 }
 

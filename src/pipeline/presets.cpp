@@ -15,7 +15,8 @@ std::string first_comment(const std::string& toml) {
 
 std::vector<Preset> read_presets() {
   std::vector<Preset> result;
-  for (const PresetFile& file : preset_files()) result.push_back({file.name, first_comment(file.toml), file.toml});
+  for (const PresetFile& file : preset_files())
+    result.push_back({file.name, first_comment(file.toml), file.toml});
   return result;
 }
 

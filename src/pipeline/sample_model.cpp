@@ -26,9 +26,14 @@ std::vector<int64_t> parse_classes(const std::string& text, int64_t num_classes)
   for (std::string part; std::getline(parts, part, ',');) {
     int64_t value = -1;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-    if (error != std::errc() || end != part.data() + part.size() || value < 0 || value >= num_classes)
-      throw UsageError({.where = "--class", .what = "not a class of this model", .got = "'" + part + "'",
-                        .expected = fmt::format("0 to {}, a list of them, or random", num_classes - 1), .hint = ""});
+    if (error != std::errc() || end != part.data() + part.size() || value < 0 ||
+        value >= num_classes)
+      throw UsageError(
+          {.where = "--class",
+           .what = "not a class of this model",
+           .got = "'" + part + "'",
+           .expected = fmt::format("0 to {}, a list of them, or random", num_classes - 1),
+           .hint = ""});
     classes.push_back(value);
   }
   return classes;
@@ -38,14 +43,19 @@ std::vector<int64_t> parse_classes(const std::string& text, int64_t num_classes)
 at::Tensor choose_classes(const SampleJob& job, int64_t num_classes) {
   if (job.classes.empty()) return {};
   if (num_classes == 0)
-    throw UsageError({.where = "--class", .what = "this model is unconditional: it has no classes", .got = job.classes,
-                      .expected = "", .hint = "Leave --class out"});
+    throw UsageError({.where = "--class",
+                      .what = "this model is unconditional: it has no classes",
+                      .got = job.classes,
+                      .expected = "",
+                      .hint = "Leave --class out"});
   const auto count = static_cast<int64_t>(job.seeds.size());
   at::Tensor labels = at::empty({count}, at::kLong);
-  const std::vector<int64_t> listed = job.classes == "random" ? std::vector<int64_t>{} : parse_classes(job.classes, num_classes);
+  const std::vector<int64_t> listed =
+      job.classes == "random" ? std::vector<int64_t>{} : parse_classes(job.classes, num_classes);
   for (int64_t i = 0; i < count; ++i) {
     labels[i] = listed.empty()
-                    ? static_cast<int64_t>(RandomStream(job.seed_base, Purpose::kClassChoice, static_cast<uint64_t>(job.seeds[i]))
+                    ? static_cast<int64_t>(RandomStream(job.seed_base, Purpose::kClassChoice,
+                                                        static_cast<uint64_t>(job.seeds[i]))
                                                .below(static_cast<uint64_t>(num_classes)))
                     : listed[static_cast<size_t>(i) % listed.size()];
   }
@@ -58,7 +68,8 @@ at::Tensor read_latents(const SampleJob& job, const std::vector<int64_t>& item_s
   std::vector<int64_t> expected{static_cast<int64_t>(job.seeds.size())};
   expected.insert(expected.end(), item_shape.begin(), item_shape.end());
   if (latents.sizes() != at::IntArrayRef(expected))
-    throw UsageError({.where = job.latents->string(), .what = "the latents do not fit the model and the number of seeds",
+    throw UsageError({.where = job.latents->string(),
+                      .what = "the latents do not fit the model and the number of seeds",
                       .got = fmt::format("[{}]", fmt::join(latents.sizes(), ", ")),
                       .expected = fmt::format("[{}]", fmt::join(expected, ", ")),
                       .hint = "Give as many seeds as there are latents (--num)"});
@@ -67,48 +78,63 @@ at::Tensor read_latents(const SampleJob& job, const std::vector<int64_t>& item_s
 
 }  // namespace
 
-void write_samples(const std::filesystem::path& out, const at::Tensor& samples, const at::Tensor& labels,
-                   const std::vector<int64_t>& seeds, bool as_float) {
+void write_samples(const std::filesystem::path& out, const at::Tensor& samples,
+                   const at::Tensor& labels, const std::vector<int64_t>& seeds, bool as_float) {
   const bool raw = as_float || samples.dim() == 2;
   if (out.extension() == ".npz") {
-    const at::Tensor array = raw ? samples.to(at::kFloat) : samplers::to_uint8(samples).permute({0, 2, 3, 1}).contiguous();
+    const at::Tensor array = raw ? samples.to(at::kFloat)
+                                 : samplers::to_uint8(samples).permute({0, 2, 3, 1}).contiguous();
     std::vector<std::pair<std::string, at::Tensor>> entries{{"arr_0", array}};
     if (labels.defined()) entries.emplace_back("arr_1", labels);
     io::write_npz(out, entries);
     return;
   }
   if (raw)
-    throw UsageError({.where = out.string(), .what = "floating-point samples cannot be written as PNG", .got = "", .expected = "",
+    throw UsageError({.where = out.string(),
+                      .what = "floating-point samples cannot be written as PNG",
+                      .got = "",
+                      .expected = "",
                       .hint = "Name a file that ends in .npz"});
   std::filesystem::create_directories(out);
   const at::Tensor images = samplers::to_uint8(samples);
   for (size_t i = 0; i < seeds.size(); ++i)
-    io::write_file_atomically(out / fmt::format("{:06}.png", seeds[i]), io::encode_png(images[static_cast<int64_t>(i)]));
+    io::write_file_atomically(out / fmt::format("{:06}.png", seeds[i]),
+                              io::encode_png(images[static_cast<int64_t>(i)]));
 }
 
 nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
   const diffusion::LoadedModel loaded = diffusion::load_model(job.model);
   loaded.denoiser->to(at::Device(job.device));
   const nets::DataShape& shape = loaded.config.shape;
-  const std::vector<int64_t> item_shape = shape.resolution == 0
-                                              ? std::vector<int64_t>{shape.channels}
-                                              : std::vector<int64_t>{shape.channels, shape.resolution, shape.resolution};
+  const std::vector<int64_t> item_shape =
+      shape.resolution == 0
+          ? std::vector<int64_t>{shape.channels}
+          : std::vector<int64_t>{shape.channels, shape.resolution, shape.resolution};
   nlohmann::json options = job.sampler;
   options.erase("type");
-  const auto sampler = samplers::SamplerRegistry::instance().find(job.sampler.at("type")).make.make(options);
+  const auto sampler =
+      samplers::SamplerRegistry::instance().find(job.sampler.at("type")).make.make(options);
   const at::Tensor labels = choose_classes(job, shape.label_dim);
   const samplers::SampleRequest request{
-      .seeds = at::tensor(job.seeds, at::kLong), .item_shape = item_shape, .seed_base = job.seed_base,
-      .class_labels = labels.defined() ? at::one_hot(labels, shape.label_dim).to(at::kFloat) : at::Tensor(),
+      .seeds = at::tensor(job.seeds, at::kLong),
+      .item_shape = item_shape,
+      .seed_base = job.seed_base,
+      .class_labels =
+          labels.defined() ? at::one_hot(labels, shape.label_dim).to(at::kFloat) : at::Tensor(),
       .latents = read_latents(job, item_shape)};
   const double begun = track::steady_seconds();
-  const at::Tensor samples = samplers::sample_images(
-      *loaded.denoiser, *sampler, request,
-      {.batch_size = job.batch_size, .num_threads = job.num_workers, .device = at::Device(job.device)}, progress);
+  const at::Tensor samples = samplers::sample_images(*loaded.denoiser, *sampler, request,
+                                                     {.batch_size = job.batch_size,
+                                                      .num_threads = job.num_workers,
+                                                      .device = at::Device(job.device)},
+                                                     progress);
   if (samples.size(0) < static_cast<int64_t>(job.seeds.size())) throw Interrupted{};
   const double seconds = track::steady_seconds() - begun;
   write_samples(job.out, samples, labels, job.seeds, job.as_float);
-  return {{"num", samples.size(0)}, {"nfe", sampler->num_function_evaluations()}, {"seconds", seconds}, {"file", job.out.string()}};
+  return {{"num", samples.size(0)},
+          {"nfe", sampler->num_function_evaluations()},
+          {"seconds", seconds},
+          {"file", job.out.string()}};
 }
 
 }  // namespace equipoise::pipeline

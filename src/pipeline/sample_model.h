@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <torch/types.h>
+#include <nlohmann/json.hpp>
 
 #include "core/progress.h"
 
@@ -15,25 +15,28 @@ namespace equipoise::pipeline {
 
 struct SampleJob {
   std::filesystem::path model;
-  std::filesystem::path out;                          ///< FILE.npz, or a folder for PNG files 000000.png by seed
+  std::filesystem::path out;  ///< FILE.npz, or a folder for PNG files 000000.png by seed
   std::vector<int64_t> seeds;
-  nlohmann::json sampler{{"type", "heun"}};           ///< type and options
-  std::string classes;                                ///< "", "K", "K,K,…" (repeated over the seeds) or "random"
-  std::optional<std::filesystem::path> latents;       ///< npy, standard normal [N,C,H,W] float32; overrides noise by seed
+  nlohmann::json sampler{{"type", "heun"}};  ///< type and options
+  std::string classes;  ///< "", "K", "K,K,…" (repeated over the seeds) or "random"
+  /// A .npy file, standard normal [N,C,H,W] float32; overrides noise by seed.
+  std::optional<std::filesystem::path> latents;
   uint64_t seed_base = 0;
   int64_t batch_size = 64;
   int64_t num_workers = 2;
-  bool as_float = false;                              ///< float32 NCHW, neither clipped nor rounded
+  bool as_float = false;  ///< float32 NCHW, neither clipped nor rounded
   std::string device = "cpu";
 };
 
-/// Draws the samples and writes them. npz: `arr_0` uint8 [N,H,W,C] (or float32 [N,C,H,W], or [N,D] for vectors) and `arr_1`
-/// int64 labels when conditional. Returns {"num", "nfe", "seconds", "file"}.
-/// Throws UsageError for classes an unconditional model lacks, latents of another shape; DataError for a damaged model.
+/// Draws the samples and writes them. npz: `arr_0` uint8 [N,H,W,C] (or float32 [N,C,H,W], or [N,D]
+/// for vectors) and `arr_1` int64 labels when conditional. Returns {"num", "nfe", "seconds",
+/// "file"}.
+/// Throws UsageError for classes an unconditional model lacks, latents of another shape; DataError
+/// for a damaged model.
 nlohmann::json sample_model(const SampleJob& job, Progress& progress);
 
 /// Writes samples [N,C,H,W] or [N,D] float32 as described above; labels may be undefined.
-void write_samples(const std::filesystem::path& out, const at::Tensor& samples, const at::Tensor& labels,
-                   const std::vector<int64_t>& seeds, bool as_float);
+void write_samples(const std::filesystem::path& out, const at::Tensor& samples,
+                   const at::Tensor& labels, const std::vector<int64_t>& seeds, bool as_float);
 
 }  // namespace equipoise::pipeline

@@ -7,7 +7,8 @@
 namespace equipoise::pipeline {
 
 Stages::Stages(std::filesystem::path path, bool resume)
-    : path_(std::move(path)), state_{{"results", nlohmann::json::object()}, {"times", nlohmann::json::array()}} {
+    : path_(std::move(path)),
+      state_{{"results", nlohmann::json::object()}, {"times", nlohmann::json::array()}} {
   if (resume && std::filesystem::exists(path_)) state_ = io::read_json(path_);
 }
 

@@ -7,7 +7,6 @@
 
 #include <nlohmann/json.hpp>
 
-
 namespace equipoise::pipeline {
 
 /// Thrown by a stage that was stopped on request (Ctrl-C, SIGTERM); everything is saved.

@@ -26,18 +26,22 @@ struct TrainingContext {
   Progress& progress;
 };
 
-/// Trains the group classifier on images that no generator sees; writes models/classifier.safetensors. Returns the "classifier"
-/// object of results.json with its confusion matrix on the test images. Throws Interrupted when stopped on request.
+/// Trains the group classifier on images that no generator sees; writes
+/// models/classifier.safetensors. Returns the "classifier" object of results.json with its
+/// confusion matrix on the test images. Throws Interrupted when stopped on request.
 nlohmann::json train_classifier(const TrainingContext& context);
 
-/// Trains the discriminator of an objective's need (or does nothing for the closed form); writes models/ratio_<kind>.safetensors.
+/// Trains the discriminator of an objective's need (or does nothing for the closed form); writes
+/// models/ratio_<kind>.safetensors.
 /// Returns the entry of "ratios" with its diagnostics on images it has not seen.
 nlohmann::json train_ratio(const TrainingContext& context, objectives::RatioNeed need);
 
 /// The density ratio trained before; null for RatioNeed::kNone.
-std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext& context, objectives::RatioNeed need);
+std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext& context,
+                                                          objectives::RatioNeed need);
 
-/// Trains the denoiser of one method; writes models/<name>.safetensors. Returns {"model", "training"} of its results entry.
+/// Trains the denoiser of one method; writes models/<name>.safetensors. Returns {"model",
+/// "training"} of its results entry.
 nlohmann::json train_method(const TrainingContext& context, const MethodConfig& method);
 
 /// "ratio_time_dependent" or "ratio_time_independent", the model file's name.

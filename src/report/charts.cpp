@@ -21,7 +21,9 @@ constexpr const char* kTarget = "var(--target)";
 constexpr const char* kAccent = "var(--accent)";
 const Json kDashes = {4, 3};
 
-Json values(Json rows) { return {{"values", std::move(rows)}}; }
+Json values(Json rows) {
+  return {{"values", std::move(rows)}};
+}
 
 Json scale_of(const Axis& axis) {
   Json scale = {{"zero", axis.from_zero}, {"nice", true}};
@@ -38,13 +40,19 @@ Json channel(const std::string& field, const Axis& axis) {
 }
 
 Json category(const std::string& field) {
-  return {{"field", field}, {"type", "nominal"}, {"sort", nullptr}, {"axis", {{"title", nullptr}, {"ticks", false}}}};
+  return {{"field", field},
+          {"type", "nominal"},
+          {"sort", nullptr},
+          {"axis", {{"title", nullptr}, {"ticks", false}}}};
 }
 
 /// Colours given by name, with a legend only where there is more than one to tell apart.
-Json colours(const std::string& field, const std::vector<std::string>& names, const std::vector<std::string>& range) {
-  Json colour = {{"field", field}, {"type", "nominal"}, {"scale", {{"domain", names}, {"range", range}}}};
-  colour["legend"] = names.size() > 1 ? Json{{"title", nullptr}, {"orient", "top"}, {"columns", 4}} : Json(nullptr);
+Json colours(const std::string& field, const std::vector<std::string>& names,
+             const std::vector<std::string>& range) {
+  Json colour = {
+      {"field", field}, {"type", "nominal"}, {"scale", {{"domain", names}, {"range", range}}}};
+  colour["legend"] = names.size() > 1 ? Json{{"title", nullptr}, {"orient", "top"}, {"columns", 4}}
+                                      : Json(nullptr);
   return colour;
 }
 
@@ -63,14 +71,23 @@ size_t num_groups(const Json& rows, const char* field) {
   return groups.size();
 }
 
-Json interval_mark() { return {{"type", "rule"}, {"strokeWidth", 1.5}, {"color", kInk}}; }
+Json interval_mark() {
+  return {{"type", "rule"}, {"strokeWidth", 1.5}, {"color", kInk}};
+}
 
-Json optional_value(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+Json optional_value(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
-/// Adds one dashed stroke across each group's band, with a pale edge so that it can be seen on a bar of any colour.
+/// Adds one dashed stroke across each group's band, with a pale edge so that it can be seen on a
+/// bar of any colour.
 void add_target_layers(Json& layers, const Json& rows) {
   const Json edge = {{"type", "rule"}, {"strokeWidth", 4}, {"color", kPaper}, {"opacity", 0.8}};
-  const Json stroke = {{"type", "rule"}, {"strokeWidth", 2}, {"color", kTarget}, {"strokeDash", kDashes}, {"tooltip", true}};
+  const Json stroke = {{"type", "rule"},
+                       {"strokeWidth", 2},
+                       {"color", kTarget},
+                       {"strokeDash", kDashes},
+                       {"tooltip", true}};
   Json from = category("group");
   from["bandPosition"] = 0;
   for (const Json& mark : {edge, stroke}) {
@@ -83,7 +100,8 @@ void add_target_layers(Json& layers, const Json& rows) {
   }
 }
 
-void add_share_row(Json& rows, const std::string& group, const char* kind, const std::optional<Estimate>& share) {
+void add_share_row(Json& rows, const std::string& group, const char* kind,
+                   const std::optional<Estimate>& share) {
   if (!share) return;
   rows.push_back({{"group", group},
                   {"kind", kind},
@@ -106,16 +124,20 @@ Json guide_layers(const std::vector<Guide>& guides) {
     layers.push_back({{"data", values({Json::object()})},
                       {"mark", {{"type", "rule"}, {"strokeDash", kDashes}, {"color", kMuted}}},
                       {"encoding", {{along, position}}}});
-    layers.push_back({{"data", values({Json::object()})}, {"mark", text}, {"encoding", {{along, position}}}});
+    layers.push_back(
+        {{"data", values({Json::object()})}, {"mark", text}, {"encoding", {{along, position}}}});
   }
   return layers;
 }
 
 }  // namespace
 
-std::string method_colour(int hue) { return fmt::format("var(--method-{})", hue % kNumHues); }
+std::string method_colour(int hue) {
+  return fmt::format("var(--method-{})", hue % kNumHues);
+}
 
-Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& axis, std::optional<double> floor) {
+Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& axis,
+                     std::optional<double> floor) {
   auto rows = Json::array();
   std::vector<std::string> names, range;
   for (const MethodEstimate& row : estimates) {
@@ -133,15 +155,20 @@ Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& a
   if (floor) layers = guide_layers({{Guide::Direction::kVertical, *floor, "floor"}});
   layers.push_back({{"mark", {{"type", "rule"}, {"strokeWidth", 2.5}}},
                     {"encoding",
-                     {{"y", category("method")}, {"x", channel("low", axis)}, {"x2", {{"field", "high"}}}, {"color", colour}}}});
-  layers.push_back({{"mark", {{"type", "point"}, {"filled", true}, {"size", 90}, {"opacity", 1}, {"tooltip", true}}},
-                    {"encoding", {{"y", category("method")}, {"x", channel("value", axis)}, {"color", colour}}}});
+                     {{"y", category("method")},
+                      {"x", channel("low", axis)},
+                      {"x2", {{"field", "high"}}},
+                      {"color", colour}}}});
   layers.push_back(
-      {{"mark", {{"type", "text"}, {"dy", -12}, {"fontWeight", 600}, {"color", kInk}}},
+      {{"mark",
+        {{"type", "point"}, {"filled", true}, {"size", 90}, {"opacity", 1}, {"tooltip", true}}},
        {"encoding",
-        {{"y", category("method")},
-         {"x", channel("value", axis)},
-         {"text", {{"field", "label"}, {"type", "nominal"}}}}}});
+        {{"y", category("method")}, {"x", channel("value", axis)}, {"color", colour}}}});
+  layers.push_back({{"mark", {{"type", "text"}, {"dy", -12}, {"fontWeight", 600}, {"color", kInk}}},
+                    {"encoding",
+                     {{"y", category("method")},
+                      {"x", channel("value", axis)},
+                      {"text", {{"field", "label"}, {"type", "nominal"}}}}}});
   Json spec = layered(46 * static_cast<int>(estimates.size()), layers);
   spec["data"] = values(rows);
   return spec;
@@ -167,10 +194,12 @@ Json shares_chart(const std::vector<GroupShare>& shares, int hue, double max_sha
   low["field"] = "low";
   const Json bars = {
       {"mark", {{"type", "bar"}, {"color", method_colour(hue)}, {"tooltip", true}}},
-      {"encoding", {{"y", category("group")}, {"yOffset", offset}, {"x", x}, {"opacity", opacity}}}};
+      {"encoding",
+       {{"y", category("group")}, {"yOffset", offset}, {"x", x}, {"opacity", opacity}}}};
   const Json intervals = {
       {"mark", interval_mark()},
-      {"encoding", {{"y", category("group")}, {"yOffset", offset}, {"x", low}, {"x2", {{"field", "high"}}}}}};
+      {"encoding",
+       {{"y", category("group")}, {"yOffset", offset}, {"x", low}, {"x2", {{"field", "high"}}}}}};
   auto layers = Json::array({bars});
   add_target_layers(layers, targets);
   layers.push_back(intervals);
@@ -187,23 +216,28 @@ Json composition_chart(const std::vector<SetShare>& shares,
     if (std::ranges::find(sets, share.set) == sets.end()) sets.push_back(share.set);
     rows.push_back({{"group", share.group}, {"set", share.set}, {"share", share.share}});
   }
-  for (const auto& [group, share] : target) targets.push_back({{"group", group}, {"target", share}});
-  std::vector<std::string> range = {kBiasedColour, kReferenceColour, "var(--set-third)", "var(--set-fourth)"};
+  for (const auto& [group, share] : target)
+    targets.push_back({{"group", group}, {"target", share}});
+  std::vector<std::string> range = {kBiasedColour, kReferenceColour, "var(--set-third)",
+                                    "var(--set-fourth)"};
   range.resize(std::min(range.size(), sets.size()));
-  const Json bars = {{"mark", {{"type", "bar"}, {"tooltip", true}}},
-                     {"encoding",
-                      {{"y", category("group")},
-                       {"yOffset", {{"field", "set"}, {"sort", sets}}},
-                       {"x", channel("share", {.title = "share of the set", .format = ".0%", .from_zero = true})},
-                       {"color", colours("set", sets, range)}}}};
+  const Json bars = {
+      {"mark", {{"type", "bar"}, {"tooltip", true}}},
+      {"encoding",
+       {{"y", category("group")},
+        {"yOffset", {{"field", "set"}, {"sort", sets}}},
+        {"x", channel("share", {.title = "share of the set", .format = ".0%", .from_zero = true})},
+        {"color", colours("set", sets, range)}}}};
   auto layers = Json::array({bars});
   add_target_layers(layers, targets);
-  Json spec = layered(bands_height(num_groups(rows, "group"), static_cast<int>(sets.size())), layers);
+  Json spec =
+      layered(bands_height(num_groups(rows, "group"), static_cast<int>(sets.size())), layers);
   spec["data"] = values(rows);
   return spec;
 }
 
-Json lines_chart(const std::vector<Series>& series, const Axis& x, const Axis& y, const std::vector<Guide>& guides) {
+Json lines_chart(const std::vector<Series>& series, const Axis& x, const Axis& y,
+                 const std::vector<Guide>& guides) {
   auto rows = Json::array();
   std::vector<std::string> names, range;
   std::vector<Json> dashes;
@@ -211,7 +245,8 @@ Json lines_chart(const std::vector<Series>& series, const Axis& x, const Axis& y
     names.push_back(one.name);
     range.push_back(one.colour);
     dashes.push_back(one.is_dashed ? kDashes : Json{1, 0});
-    for (const auto& [at, value] : one.points) rows.push_back({{"series", one.name}, {"x", at}, {"y", value}});
+    for (const auto& [at, value] : one.points)
+      rows.push_back({{"series", one.name}, {"x", at}, {"y", value}});
   }
   const Json dash = {{"field", "series"},
                      {"type", "nominal"},
@@ -236,7 +271,8 @@ Json lines_chart(const std::vector<Series>& series, const Axis& x, const Axis& y
 Json calibration_chart(const std::vector<CalibrationPoint>& points) {
   auto rows = Json::array();
   for (const CalibrationPoint& point : points)
-    rows.push_back({{"predicted", point.predicted}, {"observed", point.observed}, {"count", point.count}});
+    rows.push_back(
+        {{"predicted", point.predicted}, {"observed", point.observed}, {"count", point.count}});
   const Axis predicted = {.title = "predicted P(reference)", .format = ".1f"};
   const Axis observed = {.title = "observed share", .format = ".1f"};
   Json x = channel("predicted", predicted), y = channel("observed", observed);
@@ -244,20 +280,23 @@ Json calibration_chart(const std::vector<CalibrationPoint>& points) {
     (*axis)["scale"] = {{"domain", {0, 1}}};
     (*axis)["axis"]["tickCount"] = 3;
   }
-  const Json diagonal = {{"data", values({{{"predicted", 0}, {"observed", 0}}, {{"predicted", 1}, {"observed", 1}}})},
-                         {"mark", {{"type", "line"}, {"strokeDash", kDashes}, {"color", kTarget}, {"strokeWidth", 1.5}}},
-                         {"encoding", {{"x", x}, {"y", y}}}};
+  const Json diagonal = {
+      {"data", values({{{"predicted", 0}, {"observed", 0}}, {{"predicted", 1}, {"observed", 1}}})},
+      {"mark",
+       {{"type", "line"}, {"strokeDash", kDashes}, {"color", kTarget}, {"strokeWidth", 1.5}}},
+      {"encoding", {{"x", x}, {"y", y}}}};
   const Json curve = {{"mark", {{"type", "line"}, {"color", kAccent}, {"strokeWidth", 1.5}}},
                       {"encoding", {{"x", x}, {"y", y}}}};
-  const Json dots = {{"mark", {{"type", "circle"}, {"color", kAccent}, {"opacity", 0.9}, {"tooltip", true}}},
-                     {"encoding",
-                      {{"x", x},
-                       {"y", y},
-                       {"size",
-                        {{"field", "count"},
-                         {"type", "quantitative"},
-                         {"scale", {{"range", {12, 140}}}},
-                         {"legend", nullptr}}}}}};
+  const Json dots = {
+      {"mark", {{"type", "circle"}, {"color", kAccent}, {"opacity", 0.9}, {"tooltip", true}}},
+      {"encoding",
+       {{"x", x},
+        {"y", y},
+        {"size",
+         {{"field", "count"},
+          {"type", "quantitative"},
+          {"scale", {{"range", {12, 140}}}},
+          {"legend", nullptr}}}}}};
   Json spec = layered(170, {diagonal, curve, dots});
   spec["data"] = values(rows);
   return spec;
@@ -271,37 +310,49 @@ Json histograms_chart(const std::vector<double>& edges, const std::vector<double
     for (double count : counts) total += count;
     for (size_t i = 0; i < counts.size() && i + 1 < edges.size(); ++i) {
       if (counts[i] > 0)
-        rows.push_back({{"set", set}, {"from", edges[i]}, {"to", edges[i + 1]}, {"share", counts[i] / total}});
+        rows.push_back(
+            {{"set", set}, {"from", edges[i]}, {"to", edges[i + 1]}, {"share", counts[i] / total}});
     }
   };
   add("biased", biased_counts);
   add("reference", reference_counts);
-  const Json y = channel("share", {.title = "share of the set", .format = ".0%", .from_zero = true});
-  Json spec = {{"width", "container"},
-               {"height", 150},
-               {"data", values(rows)},
-               {"mark", {{"type", "rect"}, {"opacity", 0.6}, {"tooltip", true}}},
-               {"encoding",
-                {{"x", channel("from", x)},
-                 {"x2", {{"field", "to"}}},
-                 {"y", y},
-                 {"y2", {{"datum", 0}}},
-                 {"color", colours("set", {"biased", "reference"}, {kBiasedColour, kReferenceColour})}}}};
+  const Json y =
+      channel("share", {.title = "share of the set", .format = ".0%", .from_zero = true});
+  Json spec = {
+      {"width", "container"},
+      {"height", 150},
+      {"data", values(rows)},
+      {"mark", {{"type", "rect"}, {"opacity", 0.6}, {"tooltip", true}}},
+      {"encoding",
+       {{"x", channel("from", x)},
+        {"x2", {{"field", "to"}}},
+        {"y", y},
+        {"y2", {{"datum", 0}}},
+        {"color", colours("set", {"biased", "reference"}, {kBiasedColour, kReferenceColour})}}}};
   return spec;
 }
 
 Json quantiles_chart(const std::vector<QuantilePoint>& points, const Axis& x, const Axis& y) {
   auto rows = Json::array();
   for (const QuantilePoint& point : points)
-    rows.push_back({{"x", point.x}, {"p05", point.p05}, {"p25", point.p25}, {"p50", point.p50}, {"p75", point.p75},
+    rows.push_back({{"x", point.x},
+                    {"p05", point.p05},
+                    {"p25", point.p25},
+                    {"p50", point.p50},
+                    {"p75", point.p75},
                     {"p95", point.p95}});
   const auto band = [&](const char* low, const char* high, double opacity) -> Json {
-    return {{"mark", {{"type", "area"}, {"color", kAccent}, {"opacity", opacity}}},
-            {"encoding", {{"x", channel("x", x)}, {"y", channel(low, y)}, {"y2", {{"field", high}}}}}};
+    return {
+        {"mark", {{"type", "area"}, {"color", kAccent}, {"opacity", opacity}}},
+        {"encoding", {{"x", channel("x", x)}, {"y", channel(low, y)}, {"y2", {{"field", high}}}}}};
   };
-  const Json median = {
-      {"mark", {{"type", "line"}, {"color", kAccent}, {"strokeWidth", 2}, {"point", {{"size", 16}, {"color", kAccent}}}, {"tooltip", true}}},
-      {"encoding", {{"x", channel("x", x)}, {"y", channel("p50", y)}}}};
+  const Json median = {{"mark",
+                        {{"type", "line"},
+                         {"color", kAccent},
+                         {"strokeWidth", 2},
+                         {"point", {{"size", 16}, {"color", kAccent}}},
+                         {"tooltip", true}}},
+                       {"encoding", {{"x", channel("x", x)}, {"y", channel("p50", y)}}}};
   Json layers = guide_layers({{Guide::Direction::kHorizontal, 1, "weight 1"}});
   layers.push_back(band("p05", "p95", 0.18));
   layers.push_back(band("p25", "p75", 0.35));
@@ -311,7 +362,8 @@ Json quantiles_chart(const std::vector<QuantilePoint>& points, const Axis& x, co
   return spec;
 }
 
-Json confusion_chart(const std::vector<std::string>& names, const std::vector<std::vector<double>>& row_shares) {
+Json confusion_chart(const std::vector<std::string>& names,
+                     const std::vector<std::vector<double>>& row_shares) {
   auto rows = Json::array();
   for (size_t truth = 0; truth < row_shares.size(); ++truth) {
     for (size_t predicted = 0; predicted < row_shares[truth].size(); ++predicted)
@@ -321,7 +373,8 @@ Json confusion_chart(const std::vector<std::string>& names, const std::vector<st
   }
   Json x = category("predicted class"), y = category("true class");
   x["scale"] = y["scale"] = {{"paddingInner", 0.04}, {"paddingOuter", 0}};
-  x["axis"] = {{"title", "predicted class"}, {"orient", "top"}, {"labelAngle", -45}, {"ticks", false}};
+  x["axis"] = {
+      {"title", "predicted class"}, {"orient", "top"}, {"labelAngle", -45}, {"ticks", false}};
   y["axis"] = {{"title", "true class"}, {"ticks", false}};
   // Pale enough at 100 % for the text on it, in light and dark.
   const Json cells = {{"mark", {{"type", "rect"}, {"color", kAccent}, {"tooltip", true}}},

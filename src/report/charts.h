@@ -1,5 +1,6 @@
-// Vega-Lite specifications of the report's charts. They hold data and marks only; type, grid and text colours come from
-// the page's script, and every colour is a CSS variable of the page, so that one drawing serves light, dark and print.
+// Vega-Lite specifications of the report's charts. They hold data and marks only; type, grid and
+// text colours come from the page's script, and every colour is a CSS variable of the page, so that
+// one drawing serves light, dark and print.
 #pragma once
 
 #include <optional>
@@ -33,7 +34,8 @@ struct MethodEstimate {
   Estimate estimate;
 };
 /// `floor`: a dashed line, such as what real images score.
-Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& axis, std::optional<double> floor);
+Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& axis,
+                     std::optional<double> floor);
 
 /// A class's share as counted and as corrected for the classifier's errors, against the target.
 struct GroupShare {
@@ -41,7 +43,8 @@ struct GroupShare {
   std::optional<Estimate> raw, corrected;
   std::optional<double> target;
 };
-/// One method: two bars a class with intervals, the target dashed. `max_share` makes several charts comparable.
+/// One method: two bars a class with intervals, the target dashed. `max_share` makes several charts
+/// comparable.
 Json shares_chart(const std::vector<GroupShare>& shares, int hue, double max_share);
 
 /// Shares of each class in each set, the target dashed.
@@ -50,7 +53,8 @@ struct SetShare {
   std::string group;
   double share = 0;
 };
-Json composition_chart(const std::vector<SetShare>& shares, const std::vector<std::pair<std::string, double>>& target);
+Json composition_chart(const std::vector<SetShare>& shares,
+                       const std::vector<std::pair<std::string, double>>& target);
 
 struct Series {
   std::string name;
@@ -64,7 +68,8 @@ struct Guide {
   double at = 0;
   std::string label;
 };
-Json lines_chart(const std::vector<Series>& series, const Axis& x, const Axis& y, const std::vector<Guide>& guides = {});
+Json lines_chart(const std::vector<Series>& series, const Axis& x, const Axis& y,
+                 const std::vector<Guide>& guides = {});
 
 struct CalibrationPoint {
   double predicted = 0;
@@ -86,6 +91,7 @@ struct QuantilePoint {
 Json quantiles_chart(const std::vector<QuantilePoint>& points, const Axis& x, const Axis& y);
 
 /// Rows are true classes, columns predicted ones, each cell the share of its row.
-Json confusion_chart(const std::vector<std::string>& names, const std::vector<std::vector<double>>& row_shares);
+Json confusion_chart(const std::vector<std::string>& names,
+                     const std::vector<std::vector<double>>& row_shares);
 
 }  // namespace equipoise::report

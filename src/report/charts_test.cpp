@@ -63,11 +63,12 @@ TEST(Figure, DataCannotEndTheScriptThatHoldsIt) {
 }
 
 TEST(Figure, BringsTheNumbersBehindIt) {
-  const std::string html = to_html(Figure{.title = "T",
-                                          .caption = "C",
-                                          .panels = {{"", "what it shows", calibration_chart({})}},
-                                          .data = {.caption = "D", .columns = {{"x"}}, .rows = {{.cells = {"7"}}}}})
-                               .str();
+  const std::string html =
+      to_html(Figure{.title = "T",
+                     .caption = "C",
+                     .panels = {{"", "what it shows", calibration_chart({})}},
+                     .data = {.caption = "D", .columns = {{"x"}}, .rows = {{.cells = {"7"}}}}})
+          .str();
   EXPECT_NE(html.find("<details"), std::string::npos);
   EXPECT_NE(html.find(">7<"), std::string::npos);
 }

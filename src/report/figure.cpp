@@ -12,8 +12,10 @@ Html panel_html(const Panel& panel) {
     title += panel.title;
     content += element("p", {{"class", "panel-title"}}, title);
   }
-  content += element("div", {{"class", "plot"}, {"role", "img"}, {"aria-label", panel.alt_text}}, {});
-  content += element("script", {{"type", "application/json"}}, Html::markup(script_json(panel.spec)));
+  content +=
+      element("div", {{"class", "plot"}, {"role", "img"}, {"aria-label", panel.alt_text}}, {});
+  content +=
+      element("script", {{"type", "application/json"}}, Html::markup(script_json(panel.spec)));
   return element("div", {{"class", "panel"}}, content);
 }
 
@@ -40,7 +42,9 @@ Html to_html(const Figure& figure) {
     Html panels;
     for (const Panel& panel : figure.panels) panels += panel_html(panel);
     const int num_columns = static_cast<int>(figure.arrangement);
-    content += element("div", {{"class", "panels"}, {"style", "--columns:" + std::to_string(num_columns)}}, panels);
+    content +=
+        element("div", {{"class", "panels"}, {"style", "--columns:" + std::to_string(num_columns)}},
+                panels);
   }
   if (!figure.caption.empty()) content += element("figcaption", {}, figure.caption);
   content += data_html(figure.data, !has_charts);

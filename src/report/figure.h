@@ -1,4 +1,5 @@
-// A chart with everything that goes with it: title, alternative text, caption, and the numbers behind it as a table.
+// A chart with everything that goes with it: title, alternative text, caption, and the numbers
+// behind it as a table.
 #pragma once
 
 #include <string>

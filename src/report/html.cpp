@@ -21,12 +21,23 @@ std::string escape_html(std::string_view text) {
   escaped.reserve(text.size());
   for (char c : text) {
     switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\'': escaped += "&#39;"; break;
-      default: escaped += c;
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        escaped += c;
     }
   }
   return escaped;
@@ -44,7 +55,8 @@ Html& Html::operator+=(const Html& more) {
 }
 
 Html element(std::string_view tag, const Attributes& attributes, const Html& content) {
-  return Html::markup(opening_tag(tag, attributes) + content.str() + "</" + std::string(tag) + ">\n");
+  return Html::markup(opening_tag(tag, attributes) + content.str() + "</" + std::string(tag) +
+                      ">\n");
 }
 
 Html void_element(std::string_view tag, const Attributes& attributes) {

@@ -1,4 +1,5 @@
-// Markup that cannot be broken by what it shows: text is escaped on the way in, unless it is said to be markup.
+// Markup that cannot be broken by what it shows: text is escaped on the way in, unless it is said
+// to be markup.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ std::string escape_html(std::string_view text);
 class Html {
  public:
   Html() = default;
-  Html(std::string_view text) : markup_(escape_html(text)) {}  // NOLINT: text becomes Html wherever Html is wanted
+  Html(std::string_view text)
+      : markup_(escape_html(text)) {}  // NOLINT: text becomes Html wherever Html is wanted
   Html(const char* text) : Html(std::string_view(text)) {}
   Html(const std::string& text) : Html(std::string_view(text)) {}
   /// For markup from our own sources, never for anything that came from a file.

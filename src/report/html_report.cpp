@@ -9,16 +9,18 @@
 namespace equipoise::report {
 namespace {
 
-// The page forbids itself every load from outside. Vega compiles its expressions, hence 'unsafe-eval'.
+// The page forbids itself every load from outside. Vega compiles its expressions, hence
+// 'unsafe-eval'.
 constexpr const char* kContentPolicy =
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'";
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline' "
+    "'unsafe-eval'";
 
 std::vector<Section> all_sections(const Json& results, const std::filesystem::path& run_dir) {
-  std::vector<Section> sections = {findings_section(results),          methods_section(results),
-                                   data_section(results),              samples_section(results, run_dir),
-                                   shares_section(results),            results_section(results),
-                                   training_section(results, run_dir), ratio_section(results),
-                                   classifier_section(results),        provenance_section(results)};
+  std::vector<Section> sections = {
+      findings_section(results),          methods_section(results), data_section(results),
+      samples_section(results, run_dir),  shares_section(results),  results_section(results),
+      training_section(results, run_dir), ratio_section(results),   classifier_section(results),
+      provenance_section(results)};
   std::erase_if(sections, [](const Section& section) { return section.body.empty(); });
   return sections;
 }
@@ -30,8 +32,10 @@ std::string page_title(const Json& results) {
 
 Html head(const Json& results) {
   Html html = void_element("meta", {{"charset", "utf-8"}});
-  html += void_element("meta", {{"http-equiv", "Content-Security-Policy"}, {"content", kContentPolicy}});
-  html += void_element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+  html += void_element("meta",
+                       {{"http-equiv", "Content-Security-Policy"}, {"content", kContentPolicy}});
+  html += void_element("meta",
+                       {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
   html += void_element("meta", {{"name", "color-scheme"}, {"content", "light dark"}});
   html += element("title", {}, page_title(results));
   html += element("style", {}, Html::markup(style_sheet()));
@@ -68,7 +72,8 @@ Html body(const Json& results, const std::filesystem::path& run_dir) {
   Html content = masthead(results);
   if (chart_library().empty())
     content += element("p", {{"class", "warning"}},
-                    "This program was built without npm, so the charts are left out; their numbers are in the tables.");
+                       "This program was built without npm, so the charts are left out; their "
+                       "numbers are in the tables.");
   for (const Section& section : sections) content += section_html(section);
   Html html = element("a", {{"class", "skip"}, {"href", "#content"}}, "Skip to the content");
   html += navigation(sections);

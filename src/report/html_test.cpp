@@ -10,7 +10,8 @@ TEST(Html, TextIsEscapedWhereverItComesIn) {
 }
 
 TEST(Html, AttributesAreEscaped) {
-  EXPECT_EQ(void_element("img", {{"alt", "\"><script>"}}).str(), "<img alt=\"&quot;&gt;&lt;script&gt;\">\n");
+  EXPECT_EQ(void_element("img", {{"alt", "\"><script>"}}).str(),
+            "<img alt=\"&quot;&gt;&lt;script&gt;\">\n");
 }
 
 TEST(Html, ElementsNestWithoutBeingEscapedAgain) {

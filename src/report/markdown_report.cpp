@@ -9,7 +9,8 @@ namespace {
 std::string findings_text(const Json& results) {
   std::string text;
   for (const Finding& finding : sorted_findings(results)) {
-    text += "- **" + finding.severity + "**, " + escape_markdown(finding.subject) + ": " + escape_markdown(finding.text);
+    text += "- **" + finding.severity + "**, " + escape_markdown(finding.subject) + ": " +
+            escape_markdown(finding.text);
     if (!finding.limits.empty()) text += " Limits: " + escape_markdown(finding.limits);
     text += "\n";
   }
@@ -22,8 +23,9 @@ std::string report_markdown(const Json& results) {
   const std::string title = text_at(results, "/title");
   std::string text = "# " + escape_markdown(title.empty() ? "Equipoise report" : title) + "\n\n";
   text += "## Findings\n\n" + findings_text(results);
-  for (const Table& table : {methods_table(results), costs_table(results), shares_table(results), composition_table(results),
-                             stages_table(results), identity_table(results)}) {
+  for (const Table& table :
+       {methods_table(results), costs_table(results), shares_table(results),
+        composition_table(results), stages_table(results), identity_table(results)}) {
     if (!table.rows.empty()) text += "\n## " + table.caption + "\n\n" + to_markdown(table);
   }
   return text;

@@ -40,7 +40,8 @@ std::string percent_text(const std::optional<Estimate>& estimate) {
 std::string properties_text(const Json& json) {
   std::string text;
   if (!json.is_object()) return text_at(json, "");
-  for (const auto& [name, value] : json.items()) text += (text.empty() ? "" : ", ") + name + " = " + text_at(value, "");
+  for (const auto& [name, value] : json.items())
+    text += (text.empty() ? "" : ", ") + name + " = " + text_at(value, "");
   return text;
 }
 

@@ -9,9 +9,12 @@
 namespace equipoise::report {
 namespace {
 
-int rank_of(const std::string& severity) { return severity == "high" ? 0 : severity == "medium" ? 1 : 2; }
+int rank_of(const std::string& severity) {
+  return severity == "high" ? 0 : severity == "medium" ? 1 : 2;
+}
 
-/// The distance's own name, such as "classifier Fréchet distance", when all methods were measured with the same one.
+/// The distance's own name, such as "classifier Fréchet distance", when all methods were measured
+/// with the same one.
 std::string frechet_title(const Json& results) {
   for (const Json& method : list_at(results, "/methods")) {
     const std::string name = text_at(method, "/frechet/name");
@@ -22,13 +25,16 @@ std::string frechet_title(const Json& results) {
 
 Row method_row(const Json& method, int hue) {
   return {.cells = {method_title(method), estimate_text(total_variation_of(method)),
-                    estimate_text(estimate_at(method, "/frechet")), estimate_text(estimate_at(method, "/coverage")),
+                    estimate_text(estimate_at(method, "/frechet")),
+                    estimate_text(estimate_at(method, "/coverage")),
                     number_text(number_at(method, "/nearest_reference/ratio")),
-                    percent_text(number_at(method, "/nearest_reference/share_closer_than_heldout_p05"))},
+                    percent_text(
+                        number_at(method, "/nearest_reference/share_closer_than_heldout_p05"))},
           .hue = hue};
 }
 
-/// What real images score. The last two columns are measured against held-out images: there it is so by definition.
+/// What real images score. The last two columns are measured against held-out images: there it is
+/// so by definition.
 Row real_images_row(const std::vector<Json>& methods) {
   const auto first = [&](const std::string& pointer) -> std::optional<double> {
     for (const Json& method : methods)
@@ -37,10 +43,12 @@ Row real_images_row(const std::vector<Json>& methods) {
   };
   const auto corrected_floor = first("/total_variation/corrected/floor");
   const bool has_nearest = first("/nearest_reference/ratio").has_value();
-  return {.cells = {"Real images",
-                    number_text(corrected_floor ? corrected_floor : first("/total_variation/raw/floor")),
-                    number_text(first("/frechet/floor/value")), number_text(first("/coverage/expected")),
-                    has_nearest ? number_text(1.0) : kAbsent, has_nearest ? percent_text(0.05) : kAbsent}};
+  return {.cells = {
+              "Real images",
+              number_text(corrected_floor ? corrected_floor : first("/total_variation/raw/floor")),
+              number_text(first("/frechet/floor/value")), number_text(first("/coverage/expected")),
+              has_nearest ? number_text(1.0) : kAbsent,
+              has_nearest ? percent_text(0.05) : kAbsent}};
 }
 
 double total_of(const std::vector<Json>& counts) {
@@ -51,7 +59,8 @@ double total_of(const std::vector<Json>& counts) {
 
 std::string count_and_share(const Json& count, double total) {
   if (!count.is_number()) return kAbsent;
-  return count_text(count.get<double>()) + (total > 0 ? " · " + percent_text(count.get<double>() / total) : "");
+  return count_text(count.get<double>()) +
+         (total > 0 ? " · " + percent_text(count.get<double>() / total) : "");
 }
 
 void add_identity(Table& table, const std::string& name, const std::string& value) {
@@ -71,10 +80,11 @@ std::string file_identity(const Json& json, const std::string& pointer) {
 std::vector<Finding> sorted_findings(const Json& results) {
   std::vector<Finding> findings;
   for (const Json& finding : list_at(results, "/findings")) {
-    findings.push_back({text_at(finding, "/severity"), text_at(finding, "/subject"), text_at(finding, "/text"),
-                        text_at(finding, "/limits")});
+    findings.push_back({text_at(finding, "/severity"), text_at(finding, "/subject"),
+                        text_at(finding, "/text"), text_at(finding, "/limits")});
   }
-  std::ranges::stable_sort(findings, {}, [](const Finding& finding) { return rank_of(finding.severity); });
+  std::ranges::stable_sort(findings, {},
+                           [](const Finding& finding) { return rank_of(finding.severity); });
   return findings;
 }
 
@@ -88,7 +98,8 @@ Table methods_table(const Json& results) {
                              {"Nearest-reference ratio", true},
                              {"Unusually near", true}},
                  .rows = {}};
-  for (size_t i = 0; i < methods.size(); ++i) table.rows.push_back(method_row(methods[i], static_cast<int>(i)));
+  for (size_t i = 0; i < methods.size(); ++i)
+    table.rows.push_back(method_row(methods[i], static_cast<int>(i)));
   if (!methods.empty()) table.rows.push_back(real_images_row(methods));
   return table;
 }
@@ -106,20 +117,22 @@ Table costs_table(const Json& results) {
                  .rows = {}};
   for (size_t i = 0; i < methods.size(); ++i) {
     const Json& method = methods[i];
-    table.rows.push_back({.cells = {method_title(method), count_text(number_at(method, "/model/num_parameters")),
-                                    count_text(number_at(method, "/training/images")),
-                                    count_text(number_at(method, "/training/images_per_sec")),
-                                    seconds_text(number_at(method, "/training/seconds")),
-                                    count_text(number_at(method, "/samples/num")),
-                                    seconds_text(number_at(method, "/samples/seconds"))},
-                          .hue = static_cast<int>(i)});
+    table.rows.push_back(
+        {.cells = {method_title(method), count_text(number_at(method, "/model/num_parameters")),
+                   count_text(number_at(method, "/training/images")),
+                   count_text(number_at(method, "/training/images_per_sec")),
+                   seconds_text(number_at(method, "/training/seconds")),
+                   count_text(number_at(method, "/samples/num")),
+                   seconds_text(number_at(method, "/samples/seconds"))},
+         .hue = static_cast<int>(i)});
   }
   return table;
 }
 
 Table composition_table(const Json& results) {
   Table table = {.caption = "Images by class and set", .columns = {{"Class"}}, .rows = {}};
-  const std::vector<Json> sets = list_at(results, "/data/sets"), target = list_at(results, "/data/target");
+  const std::vector<Json> sets = list_at(results, "/data/sets"),
+                          target = list_at(results, "/data/target");
   size_t num_classes = std::max(class_names(results).size(), target.size());
   for (const Json& set : sets) {
     table.columns.push_back({text_at(set, "/name"), true});
@@ -131,7 +144,8 @@ Table composition_table(const Json& results) {
     Row row = {.cells = {class_name(class_names(results), group)}};
     for (const Json& set : sets) {
       const std::vector<Json> counts = list_at(set, "/counts");
-      row.cells.push_back(group < counts.size() ? count_and_share(counts[group], total_of(counts)) : kAbsent);
+      row.cells.push_back(group < counts.size() ? count_and_share(counts[group], total_of(counts))
+                                                : kAbsent);
     }
     if (!target.empty()) row.cells.push_back(percent_text(target_share(results, group)));
     table.rows.push_back(row);
@@ -144,7 +158,9 @@ Table composition_table(const Json& results) {
 }
 
 Table shares_table(const Json& results) {
-  Table table = {.caption = "Class shares of the samples", .columns = {{"Class"}, {"target", true}}, .rows = {}};
+  Table table = {.caption = "Class shares of the samples",
+                 .columns = {{"Class"}, {"target", true}},
+                 .rows = {}};
   const std::vector<Json> methods = list_at(results, "/methods");
   size_t num_groups = 0;
   for (const Json& method : methods) {
@@ -153,7 +169,8 @@ Table shares_table(const Json& results) {
     num_groups = std::max(num_groups, list_at(method, "/shares").size());
   }
   for (size_t group = 0; group < num_groups; ++group) {
-    Row row = {.cells = {class_name(class_names(results), group), percent_text(target_share(results, group))}};
+    Row row = {.cells = {class_name(class_names(results), group),
+                         percent_text(target_share(results, group))}};
     for (const Json& method : methods) {
       const std::string pointer = fmt::format("/shares/{}", group);
       const std::string name = text_at(method, pointer + "/group");
@@ -167,14 +184,17 @@ Table shares_table(const Json& results) {
 }
 
 Table stages_table(const Json& results) {
-  Table table = {.caption = "Time per stage", .columns = {{"Stage"}, {"Time", true}, {"Share", true}}, .rows = {}};
+  Table table = {.caption = "Time per stage",
+                 .columns = {{"Stage"}, {"Time", true}, {"Share", true}},
+                 .rows = {}};
   const std::vector<Json> stages = list_at(results, "/stages");
   double total = 0;
   for (const Json& stage : stages) total += number_at(stage, "/seconds").value_or(0);
   for (const Json& stage : stages) {
     const auto seconds = number_at(stage, "/seconds");
-    table.rows.push_back({.cells = {text_at(stage, "/name"), seconds_text(seconds),
-                                    seconds && total > 0 ? percent_text(*seconds / total) : kAbsent}});
+    table.rows.push_back(
+        {.cells = {text_at(stage, "/name"), seconds_text(seconds),
+                   seconds && total > 0 ? percent_text(*seconds / total) : kAbsent}});
   }
   if (!stages.empty()) table.rows.push_back({.cells = {"All", seconds_text(total), ""}});
   return table;
@@ -185,7 +205,8 @@ Table identity_table(const Json& results) {
   add_identity(table, "Seed", text_at(results, "/seed"));
   const Json& software = value_at(results, "/software");
   if (software.is_object())
-    for (const auto& [name, value] : software.items()) add_identity(table, name, text_at(value, ""));
+    for (const auto& [name, value] : software.items())
+      add_identity(table, name, text_at(value, ""));
   std::string source = text_at(results, "/data/source");
   const std::string source_hash = text_at(results, "/data/sha256");
   if (!source_hash.empty()) source += " · sha256 " + source_hash;

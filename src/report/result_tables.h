@@ -18,7 +18,8 @@ struct Finding {
 };
 std::vector<Finding> sorted_findings(const Json& results);
 
-/// One row a method: how far from the target, the evaluation images and the reference images; then what real images score.
+/// One row a method: how far from the target, the evaluation images and the reference images; then
+/// what real images score.
 Table methods_table(const Json& results);
 /// One row a method: images, speed and time of training and sampling.
 Table costs_table(const Json& results);

@@ -15,7 +15,8 @@ Json load_results(const std::filesystem::path& run_dir) {
   if (!std::filesystem::exists(path)) {
     throw DataError({.where = run_dir.string(),
                      .what = "this folder holds no results.json",
-                     .hint = "Give the folder that `equipoise run` or `equipoise demo` wrote, after it has finished"});
+                     .hint = "Give the folder that `equipoise run` or `equipoise demo` wrote, "
+                             "after it has finished"});
   }
   Json results = io::read_json(path);
   const std::string format = results.is_object() ? text_at(results, "/format") : "";

@@ -30,7 +30,8 @@ struct Estimate {
 };
 std::optional<Estimate> estimate_at(const Json& json, const std::string& pointer);
 
-/// The method's total variation to the target: corrected for the classifier's errors where that was measured.
+/// The method's total variation to the target: corrected for the classifier's errors where that was
+/// measured.
 std::optional<Estimate> total_variation_of(const Json& method);
 /// Up to this value a total variation cannot be told from the target's own, with as many samples.
 std::optional<double> total_variation_floor(const Json& method);

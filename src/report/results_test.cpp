@@ -40,7 +40,8 @@ TEST_F(ResultsTest, AFolderWithoutResultsIsNamedWithWhatToDo) {
 }
 
 TEST_F(ResultsTest, OtherFormatsAreRefusedByName) {
-  EXPECT_THAT(refusal(R"({"format": "equipoise-results/9"})"), HasSubstr("got equipoise-results/9"));
+  EXPECT_THAT(refusal(R"({"format": "equipoise-results/9"})"),
+              HasSubstr("got equipoise-results/9"));
   EXPECT_THAT(refusal("{}"), HasSubstr("no \"format\""));
   EXPECT_THAT(refusal("[1]"), HasSubstr("no \"format\""));
   EXPECT_THAT(refusal("{\"format\": "), HasSubstr("results.json"));

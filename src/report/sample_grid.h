@@ -9,11 +9,13 @@ namespace equipoise::report {
 
 /// A PNG of `images` in rows of `columns`, without gaps; the last row is filled up with black.
 ///
-/// Shapes: images uint8 [N,C,H,W], N >= 1, C = 1 or 3. Throws UsageError for anything else or columns < 1.
+/// Shapes: images uint8 [N,C,H,W], N >= 1, C = 1 or 3. Throws UsageError for anything else or
+/// columns < 1.
 std::string encode_grid_png(const at::Tensor& images, int64_t columns);
 
-/// A PNG of 96 x 96 cells over [-6, 6]^2, brighter where more of `points` lie (square root of the count, brightest cell white); the
-/// first coordinate runs to the right, the second up. Points outside are left out.
+/// A PNG of 96 x 96 cells over [-6, 6]^2, brighter where more of `points` lie (square root of the
+/// count, brightest cell white); the first coordinate runs to the right, the second up. Points
+/// outside are left out.
 ///
 /// Shapes: points float32 [N,2], N >= 1. Throws UsageError for anything else.
 std::string encode_density_png(const at::Tensor& points);

@@ -11,9 +11,11 @@ namespace {
 
 TEST(SampleGrid, PutsImagesInRowsAndFillsTheLastWithBlack) {
   // Three 1x2 images of constant brightness 10, 20, 30 in two columns.
-  const at::Tensor images = (torch::arange(1, 4) * 10).to(at::kByte).view({3, 1, 1, 1}).expand({3, 1, 1, 2});
+  const at::Tensor images =
+      (torch::arange(1, 4) * 10).to(at::kByte).view({3, 1, 1, 1}).expand({3, 1, 1, 2});
   const at::Tensor grid = io::decode_image(encode_grid_png(images, 2), "grid");
-  const at::Tensor expected = torch::tensor({10, 10, 20, 20, 30, 30, 0, 0}, at::kByte).view({1, 2, 4});
+  const at::Tensor expected =
+      torch::tensor({10, 10, 20, 20, 30, 30, 0, 0}, at::kByte).view({1, 2, 4});
   EXPECT_TRUE(grid.equal(expected)) << grid;
 }
 

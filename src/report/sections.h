@@ -1,5 +1,5 @@
-// The report's sections, in the order in which they stand on the page. Each leaves out what the results do not hold and
-// is empty when they hold nothing for it.
+// The report's sections, in the order in which they stand on the page. Each leaves out what the
+// results do not hold and is empty when they hold nothing for it.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,8 @@ struct Section {
 Section findings_section(const Json& results);
 Section methods_section(const Json& results);
 Section data_section(const Json& results);
-/// Reads the grids' files, or the samples themselves where there is no grid. Throws DataError when one is damaged.
+/// Reads the grids' files, or the samples themselves where there is no grid. Throws DataError when
+/// one is damaged.
 Section samples_section(const Json& results, const std::filesystem::path& run_dir);
 Section shares_section(const Json& results);
 Section results_section(const Json& results);

@@ -32,11 +32,13 @@ Points thin_out(const Points& points, size_t max_points) {
   return thin;
 }
 
-Table series_table(const std::string& caption, const std::vector<Series>& series, const std::string& x_title,
-                   const std::string& y_title) {
-  Table table = {.caption = caption, .columns = {{"Curve"}, {x_title, true}, {y_title, true}}, .rows = {}};
+Table series_table(const std::string& caption, const std::vector<Series>& series,
+                   const std::string& x_title, const std::string& y_title) {
+  Table table = {
+      .caption = caption, .columns = {{"Curve"}, {x_title, true}, {y_title, true}}, .rows = {}};
   for (const Series& one : series) {
-    for (const auto& [x, y] : one.points) table.rows.push_back({.cells = {one.name, number_text(x), number_text(y)}});
+    for (const auto& [x, y] : one.points)
+      table.rows.push_back({.cells = {one.name, number_text(x), number_text(y)}});
   }
   return table;
 }

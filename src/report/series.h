@@ -18,7 +18,7 @@ Points read_points(const std::vector<Json>& records, const std::string& x, const
 /// At most `max_points`, each the mean of as many neighbours as needed.
 Points thin_out(const Points& points, size_t max_points);
 /// One row a point: series, x, y.
-Table series_table(const std::string& caption, const std::vector<Series>& series, const std::string& x_title,
-                   const std::string& y_title);
+Table series_table(const std::string& caption, const std::vector<Series>& series,
+                   const std::string& x_title, const std::string& y_title);
 
 }  // namespace equipoise::report

@@ -6,12 +6,14 @@ namespace equipoise::report {
 namespace {
 
 TEST(Series, RecordsWithoutBothNumbersAreSkipped) {
-  const std::vector<Json> records = {{{"images", 1}, {"loss", 0.5}}, {{"images", 2}}, {{"loss", 3}}};
+  const std::vector<Json> records = {
+      {{"images", 1}, {"loss", 0.5}}, {{"images", 2}}, {{"loss", 3}}};
   EXPECT_EQ(read_points(records, "images", "loss"), (Points{{1, 0.5}}));
 }
 
 TEST(Series, ThinningAveragesNeighbours) {
-  EXPECT_EQ(thin_out({{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}}, 3), (Points{{1, 2}, {5, 6}, {8, 9}}));
+  EXPECT_EQ(thin_out({{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}}, 3),
+            (Points{{1, 2}, {5, 6}, {8, 9}}));
 }
 
 TEST(Series, ShortCurvesStayAsTheyAre) {

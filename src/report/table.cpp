@@ -50,8 +50,9 @@ Html to_html(const Table& table) {
   for (const Row& row : table.rows) rows += body_row(table, row);
   content += element("tbody", {}, rows);
   const std::string label = table.caption.empty() ? table.columns.front().title : table.caption;
-  return element("div", {{"class", "scroll"}, {"role", "region"}, {"tabindex", "0"}, {"aria-label", label}},
-                 element("table", {}, content));
+  return element(
+      "div", {{"class", "scroll"}, {"role", "region"}, {"tabindex", "0"}, {"aria-label", label}},
+      element("table", {}, content));
 }
 
 std::string escape_markdown(const std::string& text) {

@@ -26,7 +26,8 @@ struct Table {
   std::vector<Row> rows;
 };
 
-/// The first cell of each row is its header. The table scrolls sideways where the page is too narrow for it.
+/// The first cell of each row is its header. The table scrolls sideways where the page is too
+/// narrow for it.
 Html to_html(const Table& table);
 std::string to_markdown(const Table& table);
 /// Text as Markdown shows it literally, on one line.

@@ -20,12 +20,17 @@ TEST(Table, CellsAreEscapedHeadersScopedAndNumbersMarked) {
   EXPECT_THAT(html, HasSubstr("<caption>Shares</caption>"));
 }
 
-TEST(Table, AHueMarksItsRow) { EXPECT_THAT(to_html(kTable).str(), HasSubstr("var(--method-1)")); }
+TEST(Table, AHueMarksItsRow) {
+  EXPECT_THAT(to_html(kTable).str(), HasSubstr("var(--method-1)"));
+}
 
-TEST(Table, WideTablesCanBeScrolledByKeyboard) { EXPECT_THAT(to_html(kTable).str(), HasSubstr("tabindex=\"0\"")); }
+TEST(Table, WideTablesCanBeScrolledByKeyboard) {
+  EXPECT_THAT(to_html(kTable).str(), HasSubstr("tabindex=\"0\""));
+}
 
 TEST(Table, MarkdownKeepsEachCellInItsColumn) {
-  EXPECT_EQ(to_markdown(kTable), "| Class | Share |\n| --- | ---: |\n| \\<b\\> | 10 % |\n| a\\|b | 90 % |\n");
+  EXPECT_EQ(to_markdown(kTable),
+            "| Class | Share |\n| --- | ---: |\n| \\<b\\> | 10 % |\n| a\\|b | 90 % |\n");
 }
 
 }  // namespace

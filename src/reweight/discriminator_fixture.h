@@ -6,7 +6,8 @@
 
 namespace equipoise::reweight {
 
-/// logit = slope (a z) + offset a^2 with a = exp(-B(tau) / 2): exact for two unit Gaussians on a line.
+/// logit = slope (a z) + offset a^2 with a = exp(-B(tau) / 2): exact for two unit Gaussians on a
+/// line.
 class LineDiscriminator : public nets::DiscriminatorNetwork {
  public:
   LineDiscriminator(double slope, double offset) {
@@ -27,7 +28,9 @@ class LineDiscriminator : public nets::DiscriminatorNetwork {
 /// logit = the time it is shown.
 class TimeDiscriminator : public nets::DiscriminatorNetwork {
  public:
-  at::Tensor logit(const at::Tensor&, const at::Tensor& tau, const at::Tensor& = {}) override { return tau; }
+  at::Tensor logit(const at::Tensor&, const at::Tensor& tau, const at::Tensor& = {}) override {
+    return tau;
+  }
 };
 
 /// A curved logit, so that its gradient depends on z.

@@ -20,7 +20,8 @@ DiscriminatorRatio::DiscriminatorRatio(std::shared_ptr<nets::DiscriminatorNetwor
 
 at::Tensor DiscriminatorRatio::log_ratio(const at::Tensor& x, const at::Tensor& sigma) const {
   const at::Tensor input = x.to(at::kFloat);
-  if (!time_dependent_) return network_->logit(input, at::zeros_like(sigma, at::kFloat)) - prior_log_odds_;
+  if (!time_dependent_)
+    return network_->logit(input, at::zeros_like(sigma, at::kFloat)) - prior_log_odds_;
   const at::Tensor exact_sigma = sigma.to(at::kDouble);
   const at::Tensor scale = diffusion::vp_scale(exact_sigma);
   const at::Tensor time = diffusion::network_time(time_map_, exact_sigma).to(at::kFloat);

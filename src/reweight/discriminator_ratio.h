@@ -18,22 +18,27 @@ struct DiscriminatorUse {
   double reference_prior = 0.5;
 
   void fields(FieldVisitor& f) {
-    f.choice("time_map", time_map, {"linear", "cosine"}, "time value shown to the network at a noise level");
+    f.choice("time_map", time_map, {"linear", "cosine"},
+             "time value shown to the network at a noise level");
     f("time_dependent", time_dependent, "", "false = trained on clean images only (t = 0, z = x)");
-    f("reference_prior", reference_prior, "", "share of reference images it was trained on", {1e-6, 1 - 1e-6});
+    f("reference_prior", reference_prior, "", "share of reference images it was trained on",
+      {1e-6, 1 - 1e-6});
   }
 };
 
 /// l(x, sigma) = logit d(a(sigma) x, t(sigma)) - log(prior / (1 - prior)).
 ///
-/// The network sees the VP input z = a x; differentiating through x -> a x gives the chain factor a(sigma).
+/// The network sees the VP input z = a x; differentiating through x -> a x gives the chain factor
+/// a(sigma).
 /// Shapes: as DensityRatio; x is cast to float32 for the network.
-/// The network's parameters are frozen here: no gradient ever reaches them. Hand over a network that is no longer trained.
+/// The network's parameters are frozen here: no gradient ever reaches them. Hand over a network
+/// that is no longer trained.
 /// Threads: log_ratio may be called from several threads at once.
 /// Throws: UsageError unless 0 < reference_prior < 1.
 class DiscriminatorRatio : public diffusion::DensityRatio {
  public:
-  explicit DiscriminatorRatio(std::shared_ptr<nets::DiscriminatorNetwork> network, const DiscriminatorUse& use = {});
+  explicit DiscriminatorRatio(std::shared_ptr<nets::DiscriminatorNetwork> network,
+                              const DiscriminatorUse& use = {});
   at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma) const override;
 
  private:

@@ -37,12 +37,14 @@ TEST(DiscriminatorRatio, GradientInXIsTheScaledGradientInZ) {
 TEST(DiscriminatorRatio, GradientEqualsFiniteDifferences) {
   const DiscriminatorRatio ratio(std::make_shared<CurvedDiscriminator>());
   const at::Tensor x = kPoints.clone().requires_grad_(true);
-  const at::Tensor gradient = torch::autograd::grad({ratio.log_ratio(x, kSigmas).sum()}, {x}).front();
+  const at::Tensor gradient =
+      torch::autograd::grad({ratio.log_ratio(x, kSigmas).sum()}, {x}).front();
   for (int64_t axis = 0; axis < 2; ++axis) {
     at::Tensor step = at::zeros({2});
     step[axis] = 1e-2;
     const at::Tensor difference =
-        (ratio.log_ratio(kPoints + step, kSigmas) - ratio.log_ratio(kPoints - step, kSigmas)) / 2e-2;
+        (ratio.log_ratio(kPoints + step, kSigmas) - ratio.log_ratio(kPoints - step, kSigmas)) /
+        2e-2;
     EXPECT_LT((gradient.select(1, axis) - difference).abs().max().item<double>(), 1e-3);
   }
 }
@@ -52,11 +54,13 @@ TEST(DiscriminatorRatio, NoGradientReachesTheParameters) {
   const DiscriminatorRatio ratio(network);
   EXPECT_FALSE(ratio.log_ratio(kPoints, kSigmas).requires_grad());
   ratio.log_ratio(kPoints.clone().requires_grad_(true), kSigmas).sum().backward();
-  for (const at::Tensor& parameter : network->parameters()) EXPECT_FALSE(parameter.grad().defined());
+  for (const at::Tensor& parameter : network->parameters())
+    EXPECT_FALSE(parameter.grad().defined());
 }
 
 TEST(DiscriminatorRatio, TimeIndependentFormSeesTheImageAsItIs) {
-  const DiscriminatorRatio ratio(std::make_shared<LineDiscriminator>(1.5, 0.25), {.time_dependent = false});
+  const DiscriminatorRatio ratio(std::make_shared<LineDiscriminator>(1.5, 0.25),
+                                 {.time_dependent = false});
   const at::Tensor log_ratio = ratio.log_ratio(kPoints, kSigmas);
   EXPECT_LT((log_ratio - 1.5 * kPoints.sum(1) - 0.25).abs().max().item<double>(), 1e-6);
   const DiscriminatorRatio time(std::make_shared<TimeDiscriminator>(), {.time_dependent = false});

@@ -27,15 +27,17 @@ struct LogRatios {
   at::Tensor reference;
 };
 
-at::Tensor log_ratios(const diffusion::DensityRatio& ratio, const at::Tensor& clean, double sigma, uint64_t seed,
-                      int64_t first_number) {
+at::Tensor log_ratios(const diffusion::DensityRatio& ratio, const at::Tensor& clean, double sigma,
+                      uint64_t seed, int64_t first_number) {
   std::vector<at::Tensor> parts;
   for (int64_t start = 0; start < clean.size(0); start += kItemsPerCall) {
     const at::Tensor items = clean.slice(0, start, std::min(start + kItemsPerCall, clean.size(0)));
     const at::Tensor numbers = at::arange(items.size(0), at::kLong) + (first_number + start);
-    const at::Tensor noise = random_normal(seed, Purpose::kEvaluation, numbers, items.sizes().slice(1), kNoisePart);
+    const at::Tensor noise =
+        random_normal(seed, Purpose::kEvaluation, numbers, items.sizes().slice(1), kNoisePart);
     const at::Tensor levels = at::full({items.size(0)}, sigma, items.options());
-    parts.push_back(ratio.log_ratio(items + sigma * noise.to(items.device()), levels).to(at::kCPU, at::kDouble));
+    parts.push_back(ratio.log_ratio(items + sigma * noise.to(items.device()), levels)
+                        .to(at::kCPU, at::kDouble));
   }
   const at::Tensor all = at::cat(parts);
   check_finite(all, "log density ratio at sigma " + std::to_string(sigma));
@@ -53,7 +55,8 @@ Estimate balanced_mean(const at::Tensor& biased, const at::Tensor& reference) {
   Estimate result{0, 0};
   for (const at::Tensor& values : {biased, reference}) {
     result.mean += 0.5 * values.mean().item<double>();
-    result.error += 0.25 * values.var(/*unbiased=*/false).item<double>() / static_cast<double>(values.numel());
+    result.error +=
+        0.25 * values.var(/*unbiased=*/false).item<double>() / static_cast<double>(values.numel());
   }
   result.error = std::sqrt(result.error);
   return result;
@@ -92,11 +95,13 @@ struct BinSums {
 std::vector<BinSums> fill_bins(const LogRatios& log_ratios) {
   std::vector<BinSums> bins(kNumCalibrationBins);
   for (const bool is_reference : {false, true}) {
-    const at::Tensor probabilities = (is_reference ? log_ratios.reference : log_ratios.biased).sigmoid();
+    const at::Tensor probabilities =
+        (is_reference ? log_ratios.reference : log_ratios.biased).sigmoid();
     const double mass = 0.5 / static_cast<double>(probabilities.numel());
     const auto values = probabilities.accessor<double, 1>();
     for (int64_t i = 0; i < values.size(0); ++i) {
-      const auto bin = std::min(static_cast<int64_t>(values[i] * kNumCalibrationBins), kNumCalibrationBins - 1);
+      const auto bin =
+          std::min(static_cast<int64_t>(values[i] * kNumCalibrationBins), kNumCalibrationBins - 1);
       BinSums& sums = bins[static_cast<size_t>(bin)];
       sums.mass += mass;
       sums.squared_mass += mass * mass;
@@ -111,11 +116,13 @@ std::vector<BinSums> fill_bins(const LogRatios& log_ratios) {
 void add_calibration(const LogRatios& log_ratios, RatioLevel& level) {
   for (const BinSums& sums : fill_bins(log_ratios)) {
     if (sums.count == 0) continue;
-    const CalibrationBin bin{sums.predicted / sums.mass, sums.reference_mass / sums.mass, sums.count};
+    const CalibrationBin bin{sums.predicted / sums.mass, sums.reference_mass / sums.mass,
+                             sums.count};
     level.calibration.push_back(bin);
-    const double error =
-        std::sqrt(bin.predicted * (1 - bin.predicted) * sums.squared_mass / (sums.mass * sums.mass));
-    level.calibration_gap += sums.mass * std::max(0.0, std::abs(bin.predicted - bin.observed) - 2 * error);
+    const double error = std::sqrt(bin.predicted * (1 - bin.predicted) * sums.squared_mass /
+                                   (sums.mass * sums.mass));
+    level.calibration_gap +=
+        sums.mass * std::max(0.0, std::abs(bin.predicted - bin.observed) - 2 * error);
   }
 }
 
@@ -129,12 +136,14 @@ RatioLevel measure_level(const LogRatios& log_ratios, double sigma) {
   level.sigma = sigma;
   level.bce = bce.mean;
   level.bce_error = bce.error;
-  level.accuracy =
-      balanced_mean((log_ratios.biased <= 0).to(at::kDouble), (log_ratios.reference > 0).to(at::kDouble)).mean;
+  level.accuracy = balanced_mean((log_ratios.biased <= 0).to(at::kDouble),
+                                 (log_ratios.reference > 0).to(at::kDouble))
+                       .mean;
   level.mean_weight = weight.mean;
   level.mean_weight_error = weight.error;
   const double mean_square = biased.square().mean().item<double>();
-  level.ess_fraction = mean_square > 0 ? std::pow(biased.mean().item<double>(), 2) / mean_square : 0;
+  level.ess_fraction =
+      mean_square > 0 ? std::pow(biased.mean().item<double>(), 2) / mean_square : 0;
   level.faint_fraction = (biased < kFaintWeight).to(at::kDouble).mean().item<double>();
   level.weight_histogram = histogram_of(biased, reference);
   level.weight_quantiles = quantiles_of(biased);
@@ -164,7 +173,8 @@ void check_not_empty(const at::Tensor& images, const char* name) {
 nlohmann::ordered_json level_to_json(const RatioLevel& level) {
   nlohmann::ordered_json calibration = nlohmann::ordered_json::array();
   for (const CalibrationBin& bin : level.calibration)
-    calibration.push_back({{"predicted", bin.predicted}, {"observed", bin.observed}, {"count", bin.count}});
+    calibration.push_back(
+        {{"predicted", bin.predicted}, {"observed", bin.observed}, {"count", bin.count}});
   nlohmann::ordered_json quantiles = nlohmann::ordered_json::object();
   for (size_t i = 0; i < std::size(kQuantiles); ++i)
     quantiles[fmt::format("p{:02.0f}", 100 * kQuantiles[i])] = level.weight_quantiles[i];
@@ -183,8 +193,8 @@ nlohmann::ordered_json level_to_json(const RatioLevel& level) {
 
 }  // namespace
 
-RatioReport diagnose_ratio(const diffusion::DensityRatio& ratio, const at::Tensor& biased, const at::Tensor& reference,
-                           const DiagnosticOptions& options) {
+RatioReport diagnose_ratio(const diffusion::DensityRatio& ratio, const at::Tensor& biased,
+                           const at::Tensor& reference, const DiagnosticOptions& options) {
   check_not_empty(biased, "biased");
   check_not_empty(reference, "reference");
   const at::NoGradGuard no_grad;
@@ -192,10 +202,10 @@ RatioReport diagnose_ratio(const diffusion::DensityRatio& ratio, const at::Tenso
   report.name = options.name;
   report.kind = options.time_dependent ? "time_dependent" : "time_independent";
   for (const double sigma : levels_of(options)) {
-    report.levels.push_back(
-        measure_level({.biased = log_ratios(ratio, biased, sigma, options.seed, 0),
-                       .reference = log_ratios(ratio, reference, sigma, options.seed, biased.size(0))},
-                      sigma));
+    report.levels.push_back(measure_level(
+        {.biased = log_ratios(ratio, biased, sigma, options.seed, 0),
+         .reference = log_ratios(ratio, reference, sigma, options.seed, biased.size(0))},
+        sigma));
     report.heldout_bce += report.levels.back().bce;
   }
   report.heldout_bce /= static_cast<double>(report.levels.size());

@@ -1,15 +1,16 @@
 // What a density ratio is worth, noise level by noise level, on images it was not trained on.
 //
-// A ratio learned from few reference images fails in one typical way: on nearly clean images it tells the sets apart by
-// heart, so that hardly any biased image keeps a weight (the density chasm), while at higher noise it still works.
+// A ratio learned from few reference images fails in one typical way: on nearly clean images it
+// tells the sets apart by heart, so that hardly any biased image keeps a weight (the density
+// chasm), while at higher noise it still works.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <torch/types.h>
+#include <nlohmann/json.hpp>
 
 #include "diffusion/density_ratio.h"
 
@@ -32,12 +33,13 @@ struct WeightHistogram {
 /// Measurements at one noise level, with w = 2 d(x, sigma), the estimate of p_data / p_obs.
 struct RatioLevel {
   double sigma = 0;
-  double bce = 0;           ///< nats, half from each set; ln 2 = knows nothing
-  double bce_error = 0;     ///< its standard error
-  double accuracy = 0;      ///< half from each set
-  double ess_fraction = 0;  ///< (mean w)^2 / mean w^2 over the biased images: the share of them that effectively counts
-  double faint_fraction = 0;    ///< share of biased images with w < 0.01
-  double mean_weight = 0;       ///< over half of each set; 1 when the ratio is right
+  double bce = 0;        ///< nats, half from each set; ln 2 = knows nothing
+  double bce_error = 0;  ///< its standard error
+  double accuracy = 0;   ///< half from each set
+  /// (mean w)^2 / mean w^2 over the biased images: the share of them that effectively counts.
+  double ess_fraction = 0;
+  double faint_fraction = 0;     ///< share of biased images with w < 0.01
+  double mean_weight = 0;        ///< over half of each set; 1 when the ratio is right
   double mean_weight_error = 0;  ///< its standard error
   WeightHistogram weight_histogram;
   std::vector<double> weight_quantiles;  ///< of the biased images, at kQuantiles
@@ -53,7 +55,8 @@ struct RatioReport {
   std::string kind;        ///< "time_dependent" or "time_independent"
   double heldout_bce = 0;  ///< mean over the levels
   std::vector<RatioLevel> levels;
-  std::vector<std::string> findings;  ///< plain sentences about what is wrong; empty when nothing is
+  /// Plain sentences about what is wrong; empty when nothing is.
+  std::vector<std::string> findings;
 
   nlohmann::ordered_json to_json() const;
 };
@@ -71,11 +74,12 @@ struct DiagnosticOptions {
 /// Measures `ratio` on held-out images of both sets.
 ///
 /// Shapes: biased [N,…], reference [M,…] float32 in [-1, 1], on the ratio's device.
-/// Random: noise from streams kEvaluation (biased images first), the same at every level so that levels compare.
+/// Random: noise from streams kEvaluation (biased images first), the same at every level so that
+/// levels compare.
 /// Throws: UsageError when a set is empty; NumericError when the ratio is not finite.
 /// Cost: (N + M) num_levels ratio evaluations.
-RatioReport diagnose_ratio(const diffusion::DensityRatio& ratio, const at::Tensor& biased, const at::Tensor& reference,
-                           const DiagnosticOptions& options);
+RatioReport diagnose_ratio(const diffusion::DensityRatio& ratio, const at::Tensor& biased,
+                           const at::Tensor& reference, const DiagnosticOptions& options);
 
 /// The plain sentences for levels already measured, from the lowest noise level to the highest.
 std::vector<std::string> ratio_findings(const std::vector<RatioLevel>& levels);

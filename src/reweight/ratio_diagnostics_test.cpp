@@ -37,7 +37,8 @@ class ScaledToyRatio : public diffusion::DensityRatio {
 
  private:
   double factor_;
-  diffusion::MixtureRatio exact_{diffusion::two_mode_laws().unbiased, diffusion::two_mode_laws().biased};
+  diffusion::MixtureRatio exact_{diffusion::two_mode_laws().unbiased,
+                                 diffusion::two_mode_laws().biased};
 };
 
 RatioReport examine(const diffusion::DensityRatio& ratio, DiagnosticOptions options = {}) {
@@ -45,9 +46,11 @@ RatioReport examine(const diffusion::DensityRatio& ratio, DiagnosticOptions opti
 }
 
 TEST(RatioDiagnostics, ExactRatioReachesTheBestPossibleCrossEntropy) {
-  const RatioReport report = examine(ScaledToyRatio(1), {.num_levels = 2, .sigma_min = 1, .sigma_max = 5});
+  const RatioReport report =
+      examine(ScaledToyRatio(1), {.num_levels = 2, .sigma_min = 1, .sigma_max = 5});
   ASSERT_EQ(report.levels.size(), 2u);
-  for (const auto& [level, best] : {std::pair{report.levels[0], 0.64613}, std::pair{report.levels[1], 0.68168}}) {
+  for (const auto& [level, best] :
+       {std::pair{report.levels[0], 0.64613}, std::pair{report.levels[1], 0.68168}}) {
     EXPECT_NEAR(level.bce, best, 4 * level.bce_error);
     EXPECT_LT(level.bce_error, 0.005);
     EXPECT_NEAR(level.mean_weight, 1, 4 * level.mean_weight_error);
@@ -109,13 +112,16 @@ TEST(RatioDiagnostics, NamesARatioWorseThanNone) {
 }
 
 TEST(RatioDiagnostics, NamesARatioThatLearnedNothing) {
-  EXPECT_THAT(examine(ScaledToyRatio(0)).findings, testing::ElementsAre(HasSubstr("sees no difference")));
+  EXPECT_THAT(examine(ScaledToyRatio(0)).findings,
+              testing::ElementsAre(HasSubstr("sees no difference")));
 }
 
 /// Takes everything for reference.
 class ShiftedRatio : public diffusion::DensityRatio {
  public:
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&) const override { return 0 * x.sum(1) + 0.5; }
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&) const override {
+    return 0 * x.sum(1) + 0.5;
+  }
 };
 
 TEST(RatioDiagnostics, NamesAMeanWeightThatIsNotOne) {
@@ -145,7 +151,8 @@ TEST(RatioDiagnostics, JsonHasTheDocumentedForm) {
   EXPECT_EQ(level.at("sigma"), 0.002);
   EXPECT_EQ(level.at("weight_histogram").at("edges").size(), 21u);
   EXPECT_EQ(level.at("weight_histogram").at("counts_biased").size(), 20u);
-  for (const char* name : {"p05", "p25", "p50", "p75", "p95"}) EXPECT_TRUE(level.at("weight_quantiles").contains(name));
+  for (const char* name : {"p05", "p25", "p50", "p75", "p95"})
+    EXPECT_TRUE(level.at("weight_quantiles").contains(name));
   EXPECT_TRUE(level.at("calibration").at(0).contains("predicted"));
   EXPECT_TRUE(json.at("findings").is_array());
 }

@@ -14,7 +14,8 @@
 namespace equipoise::reweight {
 namespace {
 
-/// Reference points from N(mean, 1) and biased ones from N(other, 1), alternating; numbers from `first` on.
+/// Reference points from N(mean, 1) and biased ones from N(other, 1), alternating; numbers from
+/// `first` on.
 RatioItems line_items(double reference_mean, double biased_mean, int64_t count, int64_t first) {
   RatioItems items;
   items.image_numbers = at::arange(first, first + count, at::kLong);
@@ -34,7 +35,9 @@ std::shared_ptr<LineDiscriminator> trained_line(double reference_mean, double bi
     auto& options = static_cast<torch::optim::AdamOptions&>(optimizer.param_groups()[0].options());
     options.lr(0.05 * (1 - static_cast<double>(step) / kSteps));
     optimizer.zero_grad();
-    ratio_losses(*network, line_items(reference_mean, biased_mean, kBatch, step * kBatch), 2, {}).mean().backward();
+    ratio_losses(*network, line_items(reference_mean, biased_mean, kBatch, step * kBatch), 2, {})
+        .mean()
+        .backward();
     optimizer.step();
   }
   return network;
@@ -57,8 +60,9 @@ TEST(RatioTraining, SwappedLabelsNegateTheGradient) {
   RatioItems swapped = items;
   swapped.labels = 1 - items.labels;
   LineDiscriminator network(0, 0);
+  const RatioLaw law;
   const auto gradient = [&](const RatioItems& some) {
-    const at::Tensor loss = ratio_losses(network, some, 2, {}).sum();
+    const at::Tensor loss = ratio_losses(network, some, 2, law).sum();
     return torch::autograd::grad({loss}, network.parameters()).front().item<double>();
   };
   EXPECT_NEAR(gradient(items), -gradient(swapped), 1e-3);
@@ -67,12 +71,23 @@ TEST(RatioTraining, SwappedLabelsNegateTheGradient) {
 
 TEST(RatioTraining, NoisedInputHasTheVpMoments) {
   const at::Tensor clean = at::full({40000, 1}, 2.0f);
-  const RatioInput input = make_ratio_input(clean, at::arange(40000), 3, {.time_law = "uniform_time"});
+  const RatioInput input =
+      make_ratio_input(clean, at::arange(40000), 3, {.time_law = "uniform_time"});
   const at::Tensor scale = (-0.5 * diffusion::vp_exponent(input.time)).exp();
   const at::Tensor noise = (input.z.flatten() - 2 * scale) / (1 - scale.square()).sqrt();
   EXPECT_NEAR(noise.mean().item<double>(), 0, 0.02);
   EXPECT_NEAR(noise.std().item<double>(), 1, 0.02);
   EXPECT_NEAR(input.time.mean().item<double>(), 0.5, 0.01);
+}
+
+TEST(RatioTraining, NoiseLevelsCanFollowTheDenoisersLaw) {
+  const at::Tensor clean = at::zeros({40000, 1});
+  const RatioLaw law{.time_law = "denoiser", .denoiser_noise = {.p_mean = 0.6, .p_std = 0.5}};
+  const RatioInput input = make_ratio_input(clean, at::arange(40000), 3, law);
+  const at::Tensor log_sigma = diffusion::vp_sigma(input.time.to(at::kDouble)).log();
+  // Standard errors: 0.0025 of the mean, 0.0018 of the deviation.
+  EXPECT_NEAR(log_sigma.mean().item<double>(), 0.6, 0.015);
+  EXPECT_NEAR(log_sigma.std().item<double>(), 0.5, 0.01);
 }
 
 TEST(RatioTraining, TimeIndependentInputIsTheCleanImage) {
@@ -83,10 +98,11 @@ TEST(RatioTraining, TimeIndependentInputIsTheCleanImage) {
 }
 
 TEST(RatioTraining, InputsDependOnTheImageNumberAlone) {
+  const RatioLaw law;
   for (const RatioDraw draw : {RatioDraw::kTraining, RatioDraw::kHeldOut}) {
     const at::Tensor clean = at::zeros({8, 2});
-    const RatioInput whole = make_ratio_input(clean, at::arange(8), 3, {}, draw);
-    const RatioInput tail = make_ratio_input(clean.slice(0, 6), at::arange(6, 8), 3, {}, draw);
+    const RatioInput whole = make_ratio_input(clean, at::arange(8), 3, law, draw);
+    const RatioInput tail = make_ratio_input(clean.slice(0, 6), at::arange(6, 8), 3, law, draw);
     EXPECT_TRUE(at::equal(whole.z.slice(0, 6), tail.z));
     EXPECT_TRUE(at::equal(whole.time.slice(0, 6), tail.time));
   }
@@ -94,7 +110,9 @@ TEST(RatioTraining, InputsDependOnTheImageNumberAlone) {
 
 TEST(RatioTraining, CertainLogitsDoNotSaturate) {
   LineDiscriminator network(0, 1000);
-  RatioItems items{.clean = at::zeros({1, 1}), .labels = at::zeros({1}), .image_numbers = at::zeros({1}, at::kLong)};
+  RatioItems items{.clean = at::zeros({1, 1}),
+                   .labels = at::zeros({1}),
+                   .image_numbers = at::zeros({1}, at::kLong)};
   const at::Tensor loss = ratio_losses(network, items, 2, {.time_dependent = false});
   EXPECT_NEAR(loss.item<double>(), 1000, 1e-3);
 }
@@ -102,7 +120,8 @@ TEST(RatioTraining, CertainLogitsDoNotSaturate) {
 TEST(HeldOutBce, CountsBothSetsAlike) {
   // Nine biased points and one reference point; the logit is +1 for all.
   LineDiscriminator network(0, 1);
-  const at::Tensor labels = at::tensor({0.0f, 0.0f, 0.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f});
+  const at::Tensor labels =
+      at::tensor({0.0f, 0.0f, 0.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f});
   const double bce = heldout_bce(network, at::zeros({10, 1}), labels, 1, {.time_dependent = false});
   EXPECT_NEAR(bce, 0.5 * std::log1p(std::exp(-1.0)) + 0.5 * std::log1p(std::exp(1.0)), 1e-6);
 }

@@ -11,7 +11,8 @@ class EulerSampler : public Sampler {
  public:
   explicit EulerSampler(const GridConfig& config) : config_(config) {}
 
-  at::Tensor sample(const diffusion::Denoiser& denoiser, const SamplingInput& input) const override {
+  at::Tensor sample(const diffusion::Denoiser& denoiser,
+                    const SamplingInput& input) const override {
     const at::NoGradGuard no_grad;
     const std::vector<double> grid = noise_grid(config_, denoiser);
     State state = start_state(input, grid.front());
@@ -40,7 +41,8 @@ const bool kRegistered = SamplerRegistry::instance().add(
     {.name = "euler",
      .summary = "First-order solver: one network call a step.",
      .source = "Karras et al. 2022 (arXiv:2206.00364), Alg. 2 without its correction",
-     .use_when = "for quick looks and for measuring the order of convergence; prefer heun for results"},
+     .use_when =
+         "for quick looks and for measuring the order of convergence; prefer heun for results"},
     {.make = make_euler, .options_help = [] { return help_text(GridConfig{}); }});
 
 }  // namespace

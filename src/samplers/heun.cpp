@@ -11,7 +11,8 @@ class HeunSampler : public Sampler {
  public:
   explicit HeunSampler(const GridConfig& config) : config_(config) {}
 
-  at::Tensor sample(const diffusion::Denoiser& denoiser, const SamplingInput& input) const override {
+  at::Tensor sample(const diffusion::Denoiser& denoiser,
+                    const SamplingInput& input) const override {
     const at::NoGradGuard no_grad;
     const std::vector<double> grid = noise_grid(config_, denoiser);
     State state = start_state(input, grid.front());

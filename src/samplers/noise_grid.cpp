@@ -47,19 +47,23 @@ State start_state(const SamplingInput& input, double sigma) {
   return {x, at::full({x.size(0)}, sigma, x.options())};
 }
 
-State add_churn(const GridConfig& config, const diffusion::Denoiser& denoiser, const SamplingInput& input, State state,
-                int64_t step) {
-  const at::Tensor is_churned = (state.sigma >= config.churn_min).logical_and(state.sigma <= config.churn_max);
+State add_churn(const GridConfig& config, const diffusion::Denoiser& denoiser,
+                const SamplingInput& input, State state, int64_t step) {
+  const at::Tensor is_churned =
+      (state.sigma >= config.churn_min).logical_and(state.sigma <= config.churn_max);
   const double gamma = std::min(config.churn / static_cast<double>(config.steps), kMaxChurnPerStep);
   if (gamma == 0 || !is_churned.any().item<bool>()) return state;
-  const at::Tensor raised = denoiser.round_sigma(state.sigma + gamma * is_churned.to(at::kDouble) * state.sigma);
-  const at::Tensor added = (raised.square() - state.sigma.square()).clamp_min(0).sqrt() * config.churn_noise;
-  const at::Tensor noise = random_normal(input.seed_base, Purpose::kChurn, input.seeds, state.x.sizes().slice(1),
-                                         static_cast<uint32_t>(step));
+  const at::Tensor raised =
+      denoiser.round_sigma(state.sigma + gamma * is_churned.to(at::kDouble) * state.sigma);
+  const at::Tensor added =
+      (raised.square() - state.sigma.square()).clamp_min(0).sqrt() * config.churn_noise;
+  const at::Tensor noise = random_normal(input.seed_base, Purpose::kChurn, input.seeds,
+                                         state.x.sizes().slice(1), static_cast<uint32_t>(step));
   return {state.x + diffusion::per_item(added, state.x) * noise.to(state.x.options()), raised};
 }
 
-at::Tensor slope(const diffusion::Denoiser& denoiser, const State& state, const diffusion::Conditions& conditions) {
+at::Tensor slope(const diffusion::Denoiser& denoiser, const State& state,
+                 const diffusion::Conditions& conditions) {
   const at::Tensor denoised = denoiser.denoise(state.x, state.sigma, conditions).to(at::kDouble);
   return (state.x - denoised) / diffusion::per_item(state.sigma, state.x);
 }

@@ -1,4 +1,5 @@
-// What all solvers on a fixed grid share: the grid of noise levels, the noise that churn adds, and the slope they follow.
+// What all solvers on a fixed grid share: the grid of noise levels, the noise that churn adds, and
+// the slope they follow.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct GridConfig {
   double churn_noise = 1;
 
   void fields(FieldVisitor& f) {
-    f("steps", steps, "count", "noise levels walked through; 18 for 32x32 images, 40 for 64x64", {1, 10000});
+    f("steps", steps, "count", "noise levels walked through; 18 for 32x32 images, 40 for 64x64",
+      {1, 10000});
     f("sigma_min", sigma_min, "", "lowest noise level before 0", {1e-6, 1e4});
     f("sigma_max", sigma_max, "", "noise level of the start", {1e-6, 1e4});
     f("rho", rho, "", "grid exponent: larger puts more steps at low noise", {1, 100});
@@ -53,12 +55,15 @@ struct State {
 /// Latents scaled to the first noise level.
 State start_state(const SamplingInput& input, double sigma);
 
-/// Raises the noise from sigma to sigma (1 + gamma), gamma = min(churn / steps, sqrt(2) - 1) within [churn_min, churn_max].
-/// Random: image i draws from stream (seed_base, kChurn, seeds[i], step) alone; nothing when gamma is 0.
-State add_churn(const GridConfig& config, const diffusion::Denoiser& denoiser, const SamplingInput& input, State state,
-                int64_t step);
+/// Raises the noise from sigma to sigma (1 + gamma), gamma = min(churn / steps, sqrt(2) - 1) within
+/// [churn_min, churn_max].
+/// Random: image i draws from stream (seed_base, kChurn, seeds[i], step) alone; nothing when gamma
+/// is 0.
+State add_churn(const GridConfig& config, const diffusion::Denoiser& denoiser,
+                const SamplingInput& input, State state, int64_t step);
 
 /// dx/dsigma = (x - D(x; sigma)) / sigma, float64.
-at::Tensor slope(const diffusion::Denoiser& denoiser, const State& state, const diffusion::Conditions& conditions);
+at::Tensor slope(const diffusion::Denoiser& denoiser, const State& state,
+                 const diffusion::Conditions& conditions);
 
 }  // namespace equipoise::samplers

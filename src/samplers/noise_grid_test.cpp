@@ -18,7 +18,10 @@ const diffusion::GaussianMixture& some_law() {
 /// Knows the noise levels 0.5, 1, 1.5, … 10 only.
 class HalvesDenoiser : public diffusion::Denoiser {
  public:
-  at::Tensor denoise(const at::Tensor& x, const at::Tensor&, const diffusion::Conditions&) const override { return x; }
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor&,
+                     const diffusion::Conditions&) const override {
+    return x;
+  }
   double sigma_min() const override { return 0.5; }
   double sigma_max() const override { return 10; }
   at::Tensor round_sigma(const at::Tensor& sigma) const override { return (2 * sigma).round() / 2; }
@@ -72,7 +75,8 @@ TEST(Churn, ReachesTheVarianceOfTheRaisedLevel) {
 TEST(Churn, IsBoundedAndKeptWithinItsRange) {
   const SamplingInput input = input_of(2);
   const State mixed{at::zeros({2, 1}, at::kDouble), at::tensor({0.5, 3.0}, at::kDouble)};
-  const State raised = add_churn({.steps = 2, .churn = 1000, .churn_min = 1}, some_law(), input, mixed, 0);
+  const State raised =
+      add_churn({.steps = 2, .churn = 1000, .churn_min = 1}, some_law(), input, mixed, 0);
   EXPECT_EQ(raised.sigma[0].item<double>(), 0.5);
   EXPECT_EQ(raised.x[0][0].item<double>(), 0);
   EXPECT_NEAR(raised.sigma[1].item<double>(), 3 * std::sqrt(2.0), 1e-12);

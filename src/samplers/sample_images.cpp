@@ -18,32 +18,36 @@ std::vector<int64_t> samples_shape(const SampleRequest& request) {
   return shape;
 }
 
-/// Calls another denoiser with exactly `chunk_size` rows each time: matrix products pick their kernels by size, and
-/// another kernel rounds differently.
+/// Calls another denoiser with exactly `chunk_size` rows each time: matrix products pick their
+/// kernels by size, and another kernel rounds differently.
 class FixedChunkDenoiser : public diffusion::Denoiser {
  public:
-  FixedChunkDenoiser(const diffusion::Denoiser& inner, int64_t chunk_size) : inner_(inner), chunk_size_(chunk_size) {}
+  FixedChunkDenoiser(const diffusion::Denoiser& inner, int64_t chunk_size)
+      : inner_(inner), chunk_size_(chunk_size) {}
 
   at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
                      const diffusion::Conditions& conditions) const override {
     std::vector<at::Tensor> denoised;
     for (int64_t start = 0; start < x.size(0); start += chunk_size_) {
       // The last chunk is filled up with copies of the last row.
-      const at::Tensor positions = at::arange(start, start + chunk_size_, x.options().dtype(at::kLong));
+      const at::Tensor positions =
+          at::arange(start, start + chunk_size_, x.options().dtype(at::kLong));
       const at::Tensor rows = positions.clamp_max(x.size(0) - 1);
       const auto pick = [&](const at::Tensor& values) {
         return values.defined() ? values.index_select(0, rows) : values;
       };
-      const at::Tensor chunk = inner_.denoise(
-          pick(x), pick(sigma),
-          {.class_labels = pick(conditions.class_labels), .augment_labels = pick(conditions.augment_labels)});
+      const at::Tensor chunk = inner_.denoise(pick(x), pick(sigma),
+                                              {.class_labels = pick(conditions.class_labels),
+                                               .augment_labels = pick(conditions.augment_labels)});
       denoised.push_back(chunk.slice(0, 0, std::min(chunk_size_, x.size(0) - start)));
     }
     return at::cat(denoised);
   }
   double sigma_min() const override { return inner_.sigma_min(); }
   double sigma_max() const override { return inner_.sigma_max(); }
-  at::Tensor round_sigma(const at::Tensor& sigma) const override { return inner_.round_sigma(sigma); }
+  at::Tensor round_sigma(const at::Tensor& sigma) const override {
+    return inner_.round_sigma(sigma);
+  }
 
  private:
   const diffusion::Denoiser& inner_;
@@ -53,13 +57,14 @@ class FixedChunkDenoiser : public diffusion::Denoiser {
 /// Hands out batches in order and keeps the results.
 class BatchQueue {
  public:
-  BatchQueue(const diffusion::Denoiser& denoiser, const Sampler& sampler, const SampleRequest& request,
-             const SampleOptions& options, Progress& progress)
+  BatchQueue(const diffusion::Denoiser& denoiser, const Sampler& sampler,
+             const SampleRequest& request, const SampleOptions& options, Progress& progress)
       : denoiser_(denoiser, options.chunk_size),
         sampler_(sampler),
         request_(request),
         device_(options.device),
-        batch_size_((options.batch_size + options.chunk_size - 1) / options.chunk_size * options.chunk_size),
+        batch_size_((options.batch_size + options.chunk_size - 1) / options.chunk_size *
+                    options.chunk_size),
         progress_(progress) {
     samples_ = at::empty(samples_shape(request), at::kFloat);
   }
@@ -84,7 +89,8 @@ class BatchQueue {
     }
   }
 
-  /// Every batch that was handed out is done once the workers have ended, so the finished rows are the first ones.
+  /// Every batch that was handed out is done once the workers have ended, so the finished rows are
+  /// the first ones.
   at::Tensor finished_samples() const { return samples_.slice(0, 0, num_done_); }
 
  private:
@@ -115,7 +121,8 @@ class BatchQueue {
     input.latents = rows(request_.latents);
     if (!input.latents.defined()) {
       input.latents =
-          random_normal(request_.seed_base, Purpose::kLatent, input.seeds, request_.item_shape).to(device_);
+          random_normal(request_.seed_base, Purpose::kLatent, input.seeds, request_.item_shape)
+              .to(device_);
     }
     input.conditions.class_labels = rows(request_.class_labels);
     return sampler_.sample(denoiser_, input);
@@ -139,8 +146,10 @@ void check_request(const SampleRequest& request, const SampleOptions& options) {
   check_range(static_cast<double>(options.num_threads), 1, 4096, "num_threads");
   check_range(static_cast<double>(options.chunk_size), 1, 1e6, "chunk_size");
   const int64_t num_images = request.seeds.size(0);
-  if (request.class_labels.defined()) check_shape(request.class_labels, {num_images, kAny}, "class_labels");
-  if (request.latents.defined() && request.latents.sizes() != at::IntArrayRef(samples_shape(request))) {
+  if (request.class_labels.defined())
+    check_shape(request.class_labels, {num_images, kAny}, "class_labels");
+  if (request.latents.defined() &&
+      request.latents.sizes() != at::IntArrayRef(samples_shape(request))) {
     throw UsageError({.where = "latents",
                       .what = "wrong shape",
                       .got = describe(request.latents),
@@ -151,8 +160,9 @@ void check_request(const SampleRequest& request, const SampleOptions& options) {
 
 }  // namespace
 
-at::Tensor sample_images(const diffusion::Denoiser& denoiser, const Sampler& sampler, const SampleRequest& request,
-                         const SampleOptions& options, Progress& progress) {
+at::Tensor sample_images(const diffusion::Denoiser& denoiser, const Sampler& sampler,
+                         const SampleRequest& request, const SampleOptions& options,
+                         Progress& progress) {
   check_request(request, options);
   BatchQueue queue(denoiser, sampler, request, options, progress);
   progress.begin("sampling", request.seeds.size(0), "images");

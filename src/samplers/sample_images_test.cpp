@@ -15,10 +15,15 @@ std::unique_ptr<Sampler> heun(int64_t steps = 5) {
 }
 
 SampleRequest request_for(int64_t count) {
-  return {.seeds = at::arange(count), .item_shape = {2}, .seed_base = 3, .class_labels = {}, .latents = {}};
+  return {.seeds = at::arange(count),
+          .item_shape = {2},
+          .seed_base = 3,
+          .class_labels = {},
+          .latents = {}};
 }
 
-at::Tensor sample(const diffusion::Denoiser& denoiser, const SampleRequest& request, const SampleOptions& options) {
+at::Tensor sample(const diffusion::Denoiser& denoiser, const SampleRequest& request,
+                  const SampleOptions& options) {
   Progress progress;
   return sample_images(denoiser, *heun(), request, options, progress);
 }
@@ -26,10 +31,12 @@ at::Tensor sample(const diffusion::Denoiser& denoiser, const SampleRequest& requ
 /// A float32 matrix product, whose rounding depends on the number of rows; remembers those it saw.
 class MatrixDenoiser : public diffusion::Denoiser {
  public:
-  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma, const diffusion::Conditions& c) const override {
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const diffusion::Conditions& c) const override {
     const std::lock_guard lock(mutex_);
     row_counts.push_back(x.size(0));
-    const at::Tensor mean = x.to(at::kFloat).flatten(1).matmul(weights_) / (1 + sigma.unsqueeze(1)).to(at::kFloat);
+    const at::Tensor mean =
+        x.to(at::kFloat).flatten(1).matmul(weights_) / (1 + sigma.unsqueeze(1)).to(at::kFloat);
     return c.class_labels.defined() ? mean + c.class_labels.sum(1, true) : mean;
   }
   mutable std::vector<int64_t> row_counts;
@@ -110,13 +117,16 @@ TEST(SampleImages, NoSeedsGiveNoImages) {
 
 class FailingDenoiser : public diffusion::Denoiser {
  public:
-  at::Tensor denoise(const at::Tensor&, const at::Tensor&, const diffusion::Conditions&) const override {
-    throw NumericError({.where = "network", .what = "broken", .got = "", .expected = "", .hint = ""});
+  at::Tensor denoise(const at::Tensor&, const at::Tensor&,
+                     const diffusion::Conditions&) const override {
+    throw NumericError(
+        {.where = "network", .what = "broken", .got = "", .expected = "", .hint = ""});
   }
 };
 
 TEST(SampleImages, AWorkersFailureReachesTheCaller) {
-  EXPECT_THROW(sample(FailingDenoiser(), request_for(100), {.batch_size = 16, .num_threads = 3}), NumericError);
+  EXPECT_THROW(sample(FailingDenoiser(), request_for(100), {.batch_size = 16, .num_threads = 3}),
+               NumericError);
 }
 
 /// Asks to stop once `limit` images are done.
@@ -134,7 +144,8 @@ class ImpatientProgress : public Progress {
 TEST(SampleImages, StoppingKeepsTheFirstImages) {
   const auto law = diffusion::two_mode_laws().biased;
   ImpatientProgress progress(32);
-  const at::Tensor some = sample_images(*law, *heun(), request_for(100), {.batch_size = 16}, progress);
+  const at::Tensor some =
+      sample_images(*law, *heun(), request_for(100), {.batch_size = 16}, progress);
   ASSERT_EQ(some.size(0), 32);
   EXPECT_TRUE(at::equal(some, sample(*law, request_for(100), {}).slice(0, 0, 32)));
 }

@@ -1,5 +1,6 @@
-// Solvers from noise to image. Every image has its own noise level and its own random stream, so any batch size and any
-// order of slots gives the same images; guidance enters as a Denoiser that wraps another.
+// Solvers from noise to image. Every image has its own noise level and its own random stream, so
+// any batch size and any order of slots gives the same images; guidance enters as a Denoiser that
+// wraps another.
 //
 //   heun    second order, deterministic or with churn: the default, 2N-1 network calls for N steps
 //   euler   first order, N network calls: for quick looks and for measuring the order of convergence
@@ -18,19 +19,23 @@ namespace equipoise::samplers {
 
 /// Starting noise and addresses of the images to make.
 struct SamplingInput {
-  at::Tensor latents;      ///< [B,C,H,W] or [B,D] standard normal float64 (scaled by the first noise level inside)
-  at::Tensor seeds;        ///< [B] int64: image i draws churn noise from stream (seed_base, kChurn, seeds[i], step)
+  /// [B,C,H,W] or [B,D] standard normal float64 (scaled by the first noise level inside).
+  at::Tensor latents;
+  /// [B] int64: image i draws churn noise from stream (seed_base, kChurn, seeds[i], step).
+  at::Tensor seeds;
   uint64_t seed_base = 0;
   diffusion::Conditions conditions;
 };
 
-/// A solver of dx/dsigma = (x - D(x; sigma)) / sigma. State is float64 whatever the network computes in.
+/// A solver of dx/dsigma = (x - D(x; sigma)) / sigma. State is float64 whatever the network
+/// computes in.
 class Sampler {
  public:
   static constexpr const char* kFamily = "sampler";
   virtual ~Sampler() = default;
   /// Returns samples, float64, the shape of input.latents. Runs without autograd.
-  virtual at::Tensor sample(const diffusion::Denoiser& denoiser, const SamplingInput& input) const = 0;
+  virtual at::Tensor sample(const diffusion::Denoiser& denoiser,
+                            const SamplingInput& input) const = 0;
   /// Denoiser calls an image costs.
   virtual int64_t num_function_evaluations() const = 0;
 };

@@ -33,7 +33,8 @@ SamplingInput input_for(const at::Tensor& seeds, std::vector<int64_t> item_shape
 class CountingDenoiser : public diffusion::Denoiser {
  public:
   explicit CountingDenoiser(const diffusion::Denoiser& inner) : inner_(inner) {}
-  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma, const diffusion::Conditions& c) const override {
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const diffusion::Conditions& c) const override {
     ++num_calls;
     return inner_.denoise(x, sigma, c);
   }
@@ -83,7 +84,8 @@ TEST_P(EverySampler, BatchSplitAndOrderDoNotChangeImages) {
   for (const double churn : {0.0, 20.0}) {
     const auto sampler = make({{"churn", churn}});
     const at::Tensor whole = sampler->sample(*law, input_for(at::arange(6), {2}));
-    const at::Tensor reordered = sampler->sample(*law, input_for(at::tensor({5, 0, 3}, at::kLong), {2}));
+    const at::Tensor reordered =
+        sampler->sample(*law, input_for(at::tensor({5, 0, 3}, at::kLong), {2}));
     EXPECT_TRUE(at::equal(reordered, whole.index_select(0, at::tensor({5, 0, 3}, at::kLong))));
   }
 }
@@ -91,7 +93,8 @@ TEST_P(EverySampler, BatchSplitAndOrderDoNotChangeImages) {
 TEST_P(EverySampler, ChurnKeepsTheLaw) {
   const GaussianMixture law = diffusion::isotropic_gaussian({0.3}, 0.5);
   const at::Tensor calm = make()->sample(law, input_for(at::arange(4000), {1}));
-  const at::Tensor churned = make({{"steps", 400}, {"churn", 60}})->sample(law, input_for(at::arange(4000), {1}));
+  const at::Tensor churned =
+      make({{"steps", 400}, {"churn", 60}})->sample(law, input_for(at::arange(4000), {1}));
   EXPECT_GT((calm - churned).abs().mean().item<double>(), 0.01) << "churn must do something";
   EXPECT_NEAR(churned.mean().item<double>(), 0.3, 0.03);
   EXPECT_NEAR(churned.std().item<double>(), 0.5, 0.04);
@@ -125,7 +128,8 @@ TEST_P(EverySampler, ExplainsItself) {
   EXPECT_THAT(entry.make.options_help(), testing::HasSubstr("steps"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, EverySampler, testing::ValuesIn(SamplerRegistry::instance().names()),
+INSTANTIATE_TEST_SUITE_P(Registry, EverySampler,
+                         testing::ValuesIn(SamplerRegistry::instance().names()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -23,8 +23,10 @@ std::filesystem::path make_folder(std::filesystem::path path) {
 }  // namespace
 
 // The lock comes before the subfolders: nothing is touched in a folder that another run holds.
-RunFolder::RunFolder(std::filesystem::path path) : path_(make_folder(std::move(path))), lock_(path_) {
-  for (const std::filesystem::path& folder : {path_, make_folder(path_ / "models"), make_folder(path_ / "samples")})
+RunFolder::RunFolder(std::filesystem::path path)
+    : path_(make_folder(std::move(path))), lock_(path_) {
+  for (const std::filesystem::path& folder :
+       {path_, make_folder(path_ / "models"), make_folder(path_ / "samples")})
     io::remove_abandoned_files(folder);
 }
 

@@ -8,7 +8,8 @@
 
 namespace equipoise::track {
 
-/// Creates or opens a run's folder with its subfolders models/ and samples/, and keeps other processes out of it.
+/// Creates or opens a run's folder with its subfolders models/ and samples/, and keeps other
+/// processes out of it.
 /// Throws EnvironmentError when the folder cannot be made or another run holds it.
 class RunFolder {
  public:
@@ -19,9 +20,15 @@ class RunFolder {
   std::filesystem::path stats() const { return path_ / "stats.jsonl"; }
   std::filesystem::path results() const { return path_ / "results.json"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
-  std::filesystem::path model(const std::string& name) const { return path_ / "models" / (name + ".safetensors"); }
-  std::filesystem::path samples(const std::string& name) const { return path_ / "samples" / (name + ".npz"); }
-  std::filesystem::path grid(const std::string& name) const { return path_ / "samples" / (name + ".png"); }
+  std::filesystem::path model(const std::string& name) const {
+    return path_ / "models" / (name + ".safetensors");
+  }
+  std::filesystem::path samples(const std::string& name) const {
+    return path_ / "samples" / (name + ".npz");
+  }
+  std::filesystem::path grid(const std::string& name) const {
+    return path_ / "samples" / (name + ".png");
+  }
 
  private:
   std::filesystem::path path_;

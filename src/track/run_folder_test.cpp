@@ -35,7 +35,8 @@ TEST_F(RunFolderTest, RefusesAFolderInUseAndTakesItOnceFree) {
 
 TEST_F(RunFolderTest, ClearsWhatAKilledRunLeftHalfWritten) {
   { const RunFolder first(base / "run"); }
-  const fs::path half = base / "run" / "models" / ".dsm.safetensors.17-0.tmp", whole = base / "run" / "models" / "dsm.safetensors";
+  const fs::path half = base / "run" / "models" / ".dsm.safetensors.17-0.tmp",
+                 whole = base / "run" / "models" / "dsm.safetensors";
   std::ofstream(half) << "half";
   std::ofstream(whole) << "whole";
   const RunFolder second(base / "run");

@@ -13,8 +13,10 @@
 namespace equipoise::track {
 namespace {
 
-[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what, int error_number) {
-  throw EnvironmentError({.where = path.string(), .what = what, .got = std::strerror(error_number)});
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what,
+                       int error_number) {
+  throw EnvironmentError(
+      {.where = path.string(), .what = what, .got = std::strerror(error_number)});
 }
 
 int open_for_writing(const std::filesystem::path& path, int extra_flags) {
@@ -38,14 +40,17 @@ StatsWriter::StatsWriter(std::filesystem::path path, std::optional<int64_t> resu
                      .hint = "Restore the file or start the run anew without --resume"});
   }
   descriptor_ = open_for_writing(path_, resume_offset ? 0 : O_TRUNC);
-  if (resume_offset && (::ftruncate(descriptor_, offset_) != 0 || ::lseek(descriptor_, offset_, SEEK_SET) < 0)) {
+  if (resume_offset &&
+      (::ftruncate(descriptor_, offset_) != 0 || ::lseek(descriptor_, offset_, SEEK_SET) < 0)) {
     const int error_number = errno;
     ::close(descriptor_);
     fail(path_, "the statistics file cannot be cut back to the checkpoint", error_number);
   }
 }
 
-StatsWriter::~StatsWriter() { ::close(descriptor_); }
+StatsWriter::~StatsWriter() {
+  ::close(descriptor_);
+}
 
 void StatsWriter::append(const nlohmann::ordered_json& record) {
   const std::string line = record.dump() + "\n";

@@ -9,13 +9,16 @@
 
 namespace equipoise::track {
 
-/// Appends records to a stats file. A checkpoint stores `sync()`'s offset; a resumed run hands it back, what was
-/// written after the checkpoint is cut off, and the file continues as if the run had never stopped.
+/// Appends records to a stats file. A checkpoint stores `sync()`'s offset; a resumed run hands it
+/// back, what was written after the checkpoint is cut off, and the file continues as if the run had
+/// never stopped.
 class StatsWriter {
  public:
   /// Starts the file anew, or at `resume_offset` bytes into it.
-  /// Throws DataError when the file is shorter than that, EnvironmentError when it cannot be opened.
-  explicit StatsWriter(std::filesystem::path path, std::optional<int64_t> resume_offset = std::nullopt);
+  /// Throws DataError when the file is shorter than that, EnvironmentError when it cannot be
+  /// opened.
+  explicit StatsWriter(std::filesystem::path path,
+                       std::optional<int64_t> resume_offset = std::nullopt);
   ~StatsWriter();
   StatsWriter(const StatsWriter&) = delete;
   StatsWriter& operator=(const StatsWriter&) = delete;

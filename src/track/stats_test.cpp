@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct StatsTest : testing::Test {
-  fs::path path = fs::temp_directory_path() / ("equipoise_stats_" + std::to_string(getpid()) + ".jsonl");
+  fs::path path =
+      fs::temp_directory_path() / ("equipoise_stats_" + std::to_string(getpid()) + ".jsonl");
   void SetUp() override { fs::remove(path); }
   void TearDown() override { fs::remove(path); }
 };

@@ -32,6 +32,8 @@ StopSignals::~StopSignals() {
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &former_actions[i], nullptr);
 }
 
-bool StopSignals::requested() { return is_stop_requested != 0; }
+bool StopSignals::requested() {
+  return is_stop_requested != 0;
+}
 
 }  // namespace equipoise::track

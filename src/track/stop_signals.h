@@ -3,8 +3,9 @@
 
 namespace equipoise::track {
 
-/// While one of these lives, the first SIGINT or SIGTERM sets a flag and the second ends the process as it would have
-/// without us. The former handlers return when it is destroyed. One at a time.
+/// While one of these lives, the first SIGINT or SIGTERM sets a flag and the second ends the
+/// process as it would have without us. The former handlers return when it is destroyed. One at a
+/// time.
 class StopSignals {
  public:
   StopSignals();

@@ -36,7 +36,8 @@ std::string rate_text(double rate) {
   return rate >= 10 ? grouped(std::llround(rate)) + "/s" : fmt::format("{:.2g}/s", rate);
 }
 
-/// The longest beginning of UTF-8 text that fills at most `columns` columns (every character we print is one wide).
+/// The longest beginning of UTF-8 text that fills at most `columns` columns (every character we
+/// print is one wide).
 std::string first_columns(const std::string& text, int columns) {
   size_t end = 0;
   for (; end < text.size(); ++end) {
@@ -51,16 +52,18 @@ std::string first_columns(const std::string& text, int columns) {
 std::string progress_line(const StageState& state, int width) {
   std::string line = state.stage;
   if (state.total > 0) {
-    const double share = std::clamp(static_cast<double>(state.done) / static_cast<double>(state.total), 0.0, 1.0);
-    line += fmt::format("  {} {:3.0f} %  {}/{} {}", bar(share), std::floor(100 * share), grouped(state.done),
-                        grouped(state.total), state.unit);
+    const double share =
+        std::clamp(static_cast<double>(state.done) / static_cast<double>(state.total), 0.0, 1.0);
+    line += fmt::format("  {} {:3.0f} %  {}/{} {}", bar(share), std::floor(100 * share),
+                        grouped(state.done), grouped(state.total), state.unit);
   } else {
     line += fmt::format("  {} {}", grouped(state.done), state.unit);
   }
   if (state.rate > 0) {
     line += "  " + rate_text(state.rate);
     if (state.total > state.done)
-      line += "  " + duration_text(static_cast<double>(state.total - state.done) / state.rate) + " left";
+      line += "  " + duration_text(static_cast<double>(state.total - state.done) / state.rate) +
+              " left";
   }
   if (!state.note.empty()) line += "  " + state.note;
   return first_columns(line, width);
@@ -113,7 +116,9 @@ void TerminalProgress::message(const std::string& text) {
   std::fflush(out_);
 }
 
-bool TerminalProgress::stop_requested() const { return StopSignals::requested(); }
+bool TerminalProgress::stop_requested() const {
+  return StopSignals::requested();
+}
 
 void TerminalProgress::draw() {
   drawn_sec_ = now_();

@@ -15,16 +15,18 @@ struct StageState {
   std::string stage;
   std::string unit;
   std::string note;
-  int64_t total = 0;       ///< 0 = unknown
+  int64_t total = 0;  ///< 0 = unknown
   int64_t done = 0;
-  double rate = 0;         ///< units per second; 0 = not known yet
+  double rate = 0;  ///< units per second; 0 = not known yet
 };
 
-/// "Training TIW-DSM ━━━━━━────  61 %  12,288/20,000 images  412/s  19 s left  loss 0.123", cut to `width` columns.
+/// "Training TIW-DSM ━━━━━━────  61 %  12,288/20,000 images  412/s  19 s left  loss 0.123",
+/// cut to `width` columns.
 std::string progress_line(const StageState& state, int width);
 
-/// Draws a bar. On a terminal one line is redrawn at most five times a second; elsewhere a line is printed at most
-/// every ten seconds. A stage's end always prints one line. Turns Ctrl-C and SIGTERM into `stop_requested`.
+/// Draws a bar. On a terminal one line is redrawn at most five times a second; elsewhere a line is
+/// printed at most every ten seconds. A stage's end always prints one line. Turns Ctrl-C and
+/// SIGTERM into `stop_requested`.
 class TerminalProgress : public Progress {
  public:
   using Now = std::function<double()>;
@@ -51,7 +53,8 @@ class TerminalProgress : public Progress {
   double begun_sec_ = 0;
   double drawn_sec_ = 0;
   double first_update_sec_ = 0;
-  int64_t first_done_ = -1;  // a resumed stage starts in the middle: what was done before must not count as speed
+  // A resumed stage starts in the middle: what was done before must not count as speed.
+  int64_t first_done_ = -1;
   bool line_is_open_ = false;
 };
 

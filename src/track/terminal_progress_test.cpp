@@ -28,10 +28,15 @@ struct ProgressTest : testing::Test {
 };
 
 TEST(ProgressLine, TellsShareCountRateAndRemainingTime) {
-  const StageState state{.stage = "Training", .unit = "images", .note = "loss 0.5", .total = 20000, .done = 5000,
+  const StageState state{.stage = "Training",
+                         .unit = "images",
+                         .note = "loss 0.5",
+                         .total = 20000,
+                         .done = 5000,
                          .rate = 100};
   EXPECT_EQ(progress_line(state, 200),
-            "Training  ━━━━━───────────────  25 %  5,000/20,000 images  100/s  2 min 30 s left  loss 0.5");
+            "Training  ━━━━━───────────────  25 %  5,000/20,000 images  100/s  2 min 30 s left  "
+            "loss 0.5");
 }
 
 TEST(ProgressLine, IsCutBetweenCharacters) {
@@ -40,8 +45,9 @@ TEST(ProgressLine, IsCutBetweenCharacters) {
 }
 
 TEST(ProgressLine, WithoutATotalThereIsNoBar) {
-  EXPECT_EQ(progress_line({.stage = "Reading", .unit = "files", .note = "", .total = 0, .done = 7}, 80),
-            "Reading  7 files");
+  EXPECT_EQ(
+      progress_line({.stage = "Reading", .unit = "files", .note = "", .total = 0, .done = 7}, 80),
+      "Reading  7 files");
 }
 
 TEST_F(ProgressTest, ALogGetsALineEveryTenSecondsAndOneAtTheEnd) {

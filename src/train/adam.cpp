@@ -17,8 +17,9 @@ struct Constants {
   float beta1, beta2, rate, root_correction, epsilon, weight_decay, decay;
 };
 
-EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient, float* __restrict values,
-                              float* __restrict first, float* __restrict second, float* __restrict average) {
+EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient,
+                              float* __restrict values, float* __restrict first,
+                              float* __restrict second, float* __restrict average) {
   for (int64_t i = 0; i < size; ++i) {
     const float g = gradient[i] + c.weight_decay * values[i];
     first[i] = c.beta1 * first[i] + (1 - c.beta1) * g;
@@ -40,23 +41,26 @@ void mend(const at::Tensor& gradient) {
 }
 
 /// Elements begin … end - 1 of the flat vectors; returns how many gradients were mended.
-int64_t cpu_part(const Constants& constants, int64_t begin, int64_t end, const at::Tensor& gradient, const at::Tensor& values,
-                 AdamState& state) {
+int64_t cpu_part(const Constants& constants, int64_t begin, int64_t end, const at::Tensor& gradient,
+                 const at::Tensor& values, AdamState& state) {
   const int64_t num_bad = count_not_finite(end - begin, gradient.data_ptr<float>() + begin);
   if (num_bad > 0) mend(gradient.slice(0, begin, end));
-  adam_pass(constants, end - begin, gradient.data_ptr<float>() + begin, values.data_ptr<float>() + begin,
-            state.first_moment.data_ptr<float>() + begin, state.second_moment.data_ptr<float>() + begin,
-            state.average.data_ptr<float>() + begin);
+  adam_pass(constants, end - begin, gradient.data_ptr<float>() + begin,
+            values.data_ptr<float>() + begin, state.first_moment.data_ptr<float>() + begin,
+            state.second_moment.data_ptr<float>() + begin, state.average.data_ptr<float>() + begin);
   return num_bad;
 }
 
 }  // namespace
 
 AdamState::AdamState(const at::Tensor& values)
-    : first_moment(at::zeros_like(values)), second_moment(at::zeros_like(values)), average(values.clone()) {}
+    : first_moment(at::zeros_like(values)),
+      second_moment(at::zeros_like(values)),
+      average(values.clone()) {}
 
-int64_t adam_step(const AdamConfig& config, double rate, double average_decay, const at::Tensor& gradient,
-                  const at::Tensor& values, AdamState& state, int64_t num_workers) {
+int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
+                  const at::Tensor& gradient, const at::Tensor& values, AdamState& state,
+                  int64_t num_workers) {
   torch::NoGradGuard no_grad;
   ++state.num_steps;
   const double correction1 = 1 - std::pow(config.beta1, state.num_steps);
@@ -73,7 +77,8 @@ int64_t adam_step(const AdamConfig& config, double rate, double average_decay, c
     run_workers(num_workers, [&](int64_t worker) {
       const int64_t size = values.numel();
       num_bad[static_cast<size_t>(worker)] =
-          cpu_part(constants, size * worker / num_workers, size * (worker + 1) / num_workers, gradient, values, state);
+          cpu_part(constants, size * worker / num_workers, size * (worker + 1) / num_workers,
+                   gradient, values, state);
     });
     return std::accumulate(num_bad.begin(), num_bad.end(), int64_t{0});
   }
@@ -82,7 +87,8 @@ int64_t adam_step(const AdamConfig& config, double rate, double average_decay, c
   const at::Tensor g = gradient + constants.weight_decay * values;
   state.first_moment.mul_(constants.beta1).add_(g, 1 - constants.beta1);
   state.second_moment.mul_(constants.beta2).addcmul_(g, g, 1 - constants.beta2);
-  values.addcdiv_(state.first_moment, state.second_moment.sqrt() * constants.root_correction + constants.epsilon,
+  values.addcdiv_(state.first_moment,
+                  state.second_moment.sqrt() * constants.root_correction + constants.epsilon,
                   -constants.rate);
   state.average.mul_(constants.decay).add_(values, 1 - constants.decay);
   return num_bad;

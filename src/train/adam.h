@@ -20,13 +20,19 @@ struct AdamState {
   explicit AdamState(const at::Tensor& values);
 };
 
-/// One step:  g <- g + weight_decay v;  m <- b1 m + (1-b1) g;  s <- b2 s + (1-b2) g^2;
-///            v <- v - rate (m / (1-b1^t)) / (sqrt(s / (1-b2^t)) + eps);  average <- decay average + (1 - decay) v
+/// One step:
 ///
-/// Source: Kingma and Ba 2015 (arXiv:1412.6980), Algorithm 1. Differs: the weight average (EMA) is updated in the same pass.
-/// Non-finite gradients are replaced in place first (NaN by 0, +-inf by +-1e5, as EDM does); returns how many there were.
+///   g <- g + weight_decay v;  m <- b1 m + (1-b1) g;  s <- b2 s + (1-b2) g^2
+///   v <- v - rate (m / (1-b1^t)) / (sqrt(s / (1-b2^t)) + eps)
+///   average <- decay average + (1 - decay) v
+///
+/// Source: Kingma and Ba 2015 (arXiv:1412.6980), Algorithm 1. Differs: the weight average (EMA) is
+/// updated in the same pass.
+/// Non-finite gradients are replaced in place first (NaN by 0, +-inf by +-1e5, as EDM does);
+/// returns how many there were.
 /// On a processor `num_workers` threads share the work; their number changes no bit.
-int64_t adam_step(const AdamConfig& config, double rate, double average_decay, const at::Tensor& gradient,
-                  const at::Tensor& values, AdamState& state, int64_t num_workers = 1);
+int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
+                  const at::Tensor& gradient, const at::Tensor& values, AdamState& state,
+                  int64_t num_workers = 1);
 
 }  // namespace equipoise::train

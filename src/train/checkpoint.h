@@ -5,8 +5,8 @@
 #include <limits>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <torch/types.h>
+#include <nlohmann/json.hpp>
 
 #include "train/loop.h"
 
@@ -34,8 +34,9 @@ struct Checkpoint {
 
 /// Writes atomically: a run that dies while writing keeps the checkpoint before.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
-/// Throws DataError when damaged; UsageError when it was written under another recipe (naming the first option that differs) or
-/// for a network of another size.
-Checkpoint load_checkpoint(const std::filesystem::path& path, const nlohmann::json& recipe, int64_t size);
+/// Throws DataError when damaged; UsageError when it was written under another recipe (naming the
+/// first option that differs) or for a network of another size.
+Checkpoint load_checkpoint(const std::filesystem::path& path, const nlohmann::json& recipe,
+                           int64_t size);
 
 }  // namespace equipoise::train

@@ -9,7 +9,8 @@
 
 namespace equipoise::train {
 
-/// Loss of image n: cross-entropy of the label of image n of `source`. Held-out loss: the same on images kept from training.
+/// Loss of image n: cross-entropy of the label of image n of `source`. Held-out loss: the same on
+/// images kept from training.
 class ClassifierTask : public TrainingTask {
  public:
   struct Parts {

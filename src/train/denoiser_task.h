@@ -11,9 +11,11 @@
 
 namespace equipoise::train {
 
-/// Loss of image n: the objective's, on image n of `source` noised by `noise` from the streams of number n.
+/// Loss of image n: the objective's, on image n of `source` noised by `noise` from the streams of
+/// number n.
 ///
-/// Held-out loss: plain denoising loss on `heldout` images (lambda-weighted, per image), with the same noise every time.
+/// Held-out loss: plain denoising loss on `heldout` images (lambda-weighted, per image), with the
+/// same noise every time.
 class DenoiserTask : public TrainingTask {
  public:
   struct Parts {
@@ -33,7 +35,8 @@ class DenoiserTask : public TrainingTask {
   double heldout_loss() const override;
 
  private:
-  diffusion::Conditions conditions(const at::Tensor& labels, const at::Tensor& augment_labels) const;
+  diffusion::Conditions conditions(const at::Tensor& labels,
+                                   const at::Tensor& augment_labels) const;
   Parts parts_;
 };
 

@@ -12,7 +12,8 @@ at::Tensor DiscriminatorTask::loss_sum(int64_t first, int64_t count) const {
 
 double DiscriminatorTask::heldout_loss() const {
   if (!parts_.heldout.defined()) return TrainingTask::heldout_loss();
-  return reweight::heldout_bce(*parts_.network, parts_.heldout.to(parts_.device), parts_.heldout_labels, parts_.seed, parts_.law);
+  return reweight::heldout_bce(*parts_.network, parts_.heldout.to(parts_.device),
+                               parts_.heldout_labels, parts_.seed, parts_.law);
 }
 
 }  // namespace equipoise::train

@@ -10,8 +10,9 @@
 
 namespace equipoise::train {
 
-/// Loss of image n: binary cross-entropy of image n of `source` (law kHalfAndHalf: as many of each set) at a noise level from the
-/// streams of number n. Held-out loss: reweight::heldout_bce on images kept from training.
+/// Loss of image n: binary cross-entropy of image n of `source` (law kHalfAndHalf: as many of each
+/// set) at a noise level from the streams of number n. Held-out loss: reweight::heldout_bce on
+/// images kept from training.
 class DiscriminatorTask : public TrainingTask {
  public:
   struct Parts {

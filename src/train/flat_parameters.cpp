@@ -10,7 +10,8 @@ constexpr int64_t kAlignment = 16;
 
 }  // namespace
 
-FlatParameters::FlatParameters(std::vector<at::Tensor> parameters) : parameters_(std::move(parameters)) {
+FlatParameters::FlatParameters(std::vector<at::Tensor> parameters)
+    : parameters_(std::move(parameters)) {
   EQUIPOISE_ASSERT(!parameters_.empty());
   int64_t size = 0;
   for (const at::Tensor& parameter : parameters_) {
@@ -30,11 +31,13 @@ FlatParameters::FlatParameters(std::vector<at::Tensor> parameters) : parameters_
 std::vector<at::Tensor> FlatParameters::views_of(const at::Tensor& flat) const {
   std::vector<at::Tensor> views;
   for (size_t i = 0; i < parameters_.size(); ++i)
-    views.push_back(flat.narrow(0, offsets_[i], parameters_[i].numel()).view(parameters_[i].sizes()));
+    views.push_back(
+        flat.narrow(0, offsets_[i], parameters_[i].numel()).view(parameters_[i].sizes()));
   return views;
 }
 
-void FlatParameters::add_gradients(const std::vector<at::Tensor>& gradients, at::Tensor& flat) const {
+void FlatParameters::add_gradients(const std::vector<at::Tensor>& gradients,
+                                   at::Tensor& flat) const {
   EQUIPOISE_ASSERT(gradients.size() == parameters_.size());
   for (size_t i = 0; i < gradients.size(); ++i)
     if (gradients[i].defined())

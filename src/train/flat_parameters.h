@@ -1,4 +1,5 @@
-// A network's trainable weights as one contiguous vector, so that optimizer, average and checkpoint are single passes.
+// A network's trainable weights as one contiguous vector, so that optimizer, average and checkpoint
+// are single passes.
 #pragma once
 
 #include <vector>
@@ -7,7 +8,8 @@
 
 namespace equipoise::train {
 
-/// Moves parameters into one buffer; each parameter becomes a view of its slice (slices start at multiples of 16 floats).
+/// Moves parameters into one buffer; each parameter becomes a view of its slice (slices start at
+/// multiples of 16 floats).
 class FlatParameters {
  public:
   /// All parameters float32 on one device. The parameters stay usable by their networks.

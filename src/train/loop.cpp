@@ -25,15 +25,18 @@ double seconds_since(Clock::time_point start) {
 /// Gradient of the batch's mean loss, lane by lane.
 class BatchGradient {
  public:
-  BatchGradient(const TrainingTask& task, const FlatParameters& parameters, const LoopConfig& config)
+  BatchGradient(const TrainingTask& task, const FlatParameters& parameters,
+                const LoopConfig& config)
       : task_(task), parameters_(parameters), config_(config) {
-    for (int64_t lane = 0; lane < config.lanes; ++lane) lanes_.push_back(at::zeros_like(parameters.values()));
+    for (int64_t lane = 0; lane < config.lanes; ++lane)
+      lanes_.push_back(at::zeros_like(parameters.values()));
     lane_losses_.resize(lanes_.size());
   }
 
   /// Returns the sum of the losses; gradient() holds the mean's gradient afterwards.
   double compute(int64_t first, int64_t batch_size) {
-    const int64_t num_parts = (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
+    const int64_t num_parts =
+        (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
     run_workers(config_.lanes, [&](int64_t lane) {
       lanes_[lane].zero_();
       lane_losses_[lane] = 0;
@@ -44,7 +47,8 @@ class BatchGradient {
     });
     run_workers(config_.lanes, [&](int64_t worker) {
       const auto part = [&](const at::Tensor& flat) {
-        return flat.slice(0, flat.numel() * worker / config_.lanes, flat.numel() * (worker + 1) / config_.lanes);
+        return flat.slice(0, flat.numel() * worker / config_.lanes,
+                          flat.numel() * (worker + 1) / config_.lanes);
       };
       const at::Tensor sum = part(lanes_[0]);
       for (size_t lane = 1; lane < lanes_.size(); ++lane) sum.add_(part(lanes_[lane]));
@@ -57,8 +61,9 @@ class BatchGradient {
  private:
   void add_part(int64_t lane, int64_t first, int64_t count) {
     const at::Tensor loss = task_.loss_sum(first, count);
-    const auto gradients = torch::autograd::grad({loss}, parameters_.parameters(), {}, /*retain_graph=*/c10::nullopt,
-                                                 /*create_graph=*/false, /*allow_unused=*/true);
+    const auto gradients =
+        torch::autograd::grad({loss}, parameters_.parameters(), {}, /*retain_graph=*/c10::nullopt,
+                              /*create_graph=*/false, /*allow_unused=*/true);
     parameters_.add_gradients(gradients, lanes_[lane]);
     lane_losses_[lane] += loss.item<double>();
   }
@@ -72,8 +77,8 @@ class BatchGradient {
 
 class Loop {
  public:
-  Loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config, const LoopHooks& hooks,
-       std::string stage, Progress& progress)
+  Loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config,
+       const LoopHooks& hooks, std::string stage, Progress& progress)
       : task_(task),
         config_(config),
         hooks_(hooks),
@@ -85,7 +90,8 @@ class Loop {
         gradient_(task, parameters_, config) {}
 
   TrainResult run() {
-    if (hooks_.resume && !hooks_.checkpoint.empty() && std::filesystem::exists(hooks_.checkpoint)) restore();
+    if (hooks_.resume && !hooks_.checkpoint.empty() && std::filesystem::exists(hooks_.checkpoint))
+      restore();
     const double seconds_before = counters_.seconds;
     const Clock::time_point start = Clock::now();
     Clock::time_point last_checkpoint = start;
@@ -94,7 +100,8 @@ class Loop {
       step();
       counters_.seconds = seconds_before + seconds_since(start);
       progress_.update(counters_.images, fmt::format("loss {:.4g}", mean_loss()));
-      if (counters_.images / config_.tick_images != (counters_.images - last_step_) / config_.tick_images ||
+      if (counters_.images / config_.tick_images !=
+              (counters_.images - last_step_) / config_.tick_images ||
           counters_.images >= config_.images)
         tick();
       if (seconds_since(last_checkpoint) >= config_.checkpoint_sec) {
@@ -130,30 +137,37 @@ class Loop {
     }
     const double decay = diffusion::ema_decay(config_.ema, last_step_, counters_.images);
     counters_.images += last_step_;
-    const int64_t num_bad = adam_step({.weight_decay = config_.weight_decay}, rate(), decay, gradient_.gradient(),
-                                      parameters_.values(), adam_, config_.lanes);
+    const int64_t num_bad =
+        adam_step({.weight_decay = config_.weight_decay}, rate(), decay, gradient_.gradient(),
+                  parameters_.values(), adam_, config_.lanes);
     const bool is_bad = num_bad > 0 || !is_finite;
     counters_.bad_steps += is_bad;
     counters_.bad_in_a_row = is_bad ? counters_.bad_in_a_row + 1 : 0;
     if (counters_.bad_in_a_row >= config_.max_bad_steps)
-      throw NumericError({.where = stage_,
-                          .what = fmt::format("{} steps in a row had gradients that are not finite", counters_.bad_in_a_row),
-                          .got = fmt::format("{} bad elements at image {}", num_bad, counters_.images),
-                          .expected = "finite gradients",
-                          .hint = "Try a smaller train.learning_rate; the last checkpoint is kept"});
+      throw NumericError(
+          {.where = stage_,
+           .what = fmt::format("{} steps in a row had gradients that are not finite",
+                               counters_.bad_in_a_row),
+           .got = fmt::format("{} bad elements at image {}", num_bad, counters_.images),
+           .expected = "finite gradients",
+           .hint = "Try a smaller train.learning_rate; the last checkpoint is kept"});
   }
 
   double rate() const {
-    const double seen = static_cast<double>(counters_.images), all = static_cast<double>(config_.images);
-    const double up = config_.ramp_images > 0 ? std::min(1.0, seen / static_cast<double>(config_.ramp_images)) : 1.0;
-    const double down = config_.cool_down ? std::min(1.0, 3 * (1 - (seen - static_cast<double>(last_step_)) / all)) : 1.0;
+    const double seen = static_cast<double>(counters_.images),
+                 all = static_cast<double>(config_.images);
+    const double up = config_.ramp_images > 0
+                          ? std::min(1.0, seen / static_cast<double>(config_.ramp_images))
+                          : 1.0;
+    const double down =
+        config_.cool_down ? std::min(1.0, 3 * (1 - (seen - static_cast<double>(last_step_)) / all))
+                          : 1.0;
     return config_.learning_rate * up * down;
   }
 
   void tick() {
-    Tick tick{.images = counters_.images,
-              .loss = mean_loss(),
-              .heldout_loss = heldout_of_average()};
+    Tick tick{
+        .images = counters_.images, .loss = mean_loss(), .heldout_loss = heldout_of_average()};
     counters_.loss_sum = 0;
     counters_.loss_images = 0;
     curve_.push_back(tick);
@@ -166,7 +180,9 @@ class Loop {
   }
 
   /// Since the last tick; NaN when no step since then had a finite loss.
-  double mean_loss() const { return counters_.loss_sum / static_cast<double>(counters_.loss_images); }
+  double mean_loss() const {
+    return counters_.loss_sum / static_cast<double>(counters_.loss_images);
+  }
 
   double heldout_of_average() {
     torch::NoGradGuard no_grad;
@@ -179,11 +195,15 @@ class Loop {
 
   void save() {
     if (hooks_.checkpoint.empty()) return;
-    save_checkpoint(hooks_.checkpoint,
-                    {.values = parameters_.values(), .first_moment = adam_.first_moment,
-                     .second_moment = adam_.second_moment, .average = adam_.average, .best = best_,
-                     .num_steps = adam_.num_steps, .counters = counters_, .curve = curve_,
-                     .recipe = recipe()});
+    save_checkpoint(hooks_.checkpoint, {.values = parameters_.values(),
+                                        .first_moment = adam_.first_moment,
+                                        .second_moment = adam_.second_moment,
+                                        .average = adam_.average,
+                                        .best = best_,
+                                        .num_steps = adam_.num_steps,
+                                        .counters = counters_,
+                                        .curve = curve_,
+                                        .recipe = recipe()});
   }
 
   void restore() {
@@ -207,7 +227,9 @@ class Loop {
     recipe.erase("checkpoint_sec");
     return recipe;
   }
-  nlohmann::json to_json_object() const { return nlohmann::json::parse(equipoise::to_json(config_).dump()); }
+  nlohmann::json to_json_object() const {
+    return nlohmann::json::parse(equipoise::to_json(config_).dump());
+  }
 
   const TrainingTask& task_;
   const LoopConfig config_;
@@ -225,15 +247,17 @@ class Loop {
 
 }  // namespace
 
-TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config,
-                     const LoopHooks& hooks, const std::string& stage, Progress& progress) {
+TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameters,
+                     const LoopConfig& config, const LoopHooks& hooks, const std::string& stage,
+                     Progress& progress) {
   return Loop(task, std::move(parameters), config, hooks, stage, progress).run();
 }
 
 nlohmann::json to_json(const std::vector<Tick>& curve) {
   nlohmann::json list = nlohmann::json::array();
   for (const Tick& tick : curve)
-    list.push_back({{"images", tick.images}, {"loss", tick.loss}, {"heldout_loss", tick.heldout_loss}});
+    list.push_back(
+        {{"images", tick.images}, {"loss", tick.loss}, {"heldout_loss", tick.heldout_loss}});
   return list;
 }
 

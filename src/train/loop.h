@@ -1,8 +1,9 @@
 // One training loop for every network: denoisers, discriminators, classifiers.
 //
-// A step takes images n … n + batch - 1 of the task, cut into micro-batches that are dealt to `lanes` in turn. Each lane adds up
-// its gradients in order on a thread of its own and the lanes are added in order, so the result depends on the config alone, not on
-// timing. All randomness hangs on image numbers; a resumed run therefore continues bit for bit.
+// A step takes images n … n + batch - 1 of the task, cut into micro-batches that are dealt to
+// `lanes` in turn. Each lane adds up its gradients in order on a thread of its own and the lanes
+// are added in order, so the result depends on the config alone, not on timing. All randomness
+// hangs on image numbers; a resumed run therefore continues bit for bit.
 #pragma once
 
 #include <filesystem>
@@ -38,16 +39,23 @@ struct LoopConfig {
   void fields(FieldVisitor& f) {
     f("images", images, "images", "training images shown in all (with repetition)", {1, 1e12});
     f("batch_size", batch_size, "images", "images a step", {1, 65536});
-    f("micro_batch_size", micro_batch_size, "images", "images a network call; 8 to 16 stay in a processor's cache", {1, 65536});
-    f("lanes", lanes, "count", "workers a batch is split over, one thread each; part of the recipe", {1, 256});
+    f("micro_batch_size", micro_batch_size, "images",
+      "images a network call; 8 to 16 stay in a processor's cache", {1, 65536});
+    f("lanes", lanes, "count", "workers a batch is split over, one thread each; part of the recipe",
+      {1, 256});
     f("learning_rate", learning_rate, "", "Adam's step size after the ramp", {0, 10});
-    f("ramp_images", ramp_images, "images", "the learning rate grows linearly over these", {0, 1e12});
-    f("cool_down", cool_down, "", "let the learning rate fall linearly to zero over the last third");
+    f("ramp_images", ramp_images, "images", "the learning rate grows linearly over these",
+      {0, 1e12});
+    f("cool_down", cool_down, "",
+      "let the learning rate fall linearly to zero over the last third");
     f("weight_decay", weight_decay, "", "L2 added to the gradient", {0, 1});
     f.group("ema", ema, "the average of the weights that is saved");
-    f("tick_images", tick_images, "images", "a line of statistics and a held-out loss every so many", {1, 1e12});
-    f.choice("snapshot", snapshot, {"last", "best"}, "which weights are kept: the last, or those with the least held-out loss");
-    f("max_bad_steps", max_bad_steps, "steps", "stop after so many steps in a row whose loss or gradient is not finite", {1, 1e9});
+    f("tick_images", tick_images, "images",
+      "a line of statistics and a held-out loss every so many", {1, 1e12});
+    f.choice("snapshot", snapshot, {"last", "best"},
+             "which weights are kept: the last, or those with the least held-out loss");
+    f("max_bad_steps", max_bad_steps, "steps",
+      "stop after so many steps in a row whose loss or gradient is not finite", {1, 1e9});
     f("checkpoint_sec", checkpoint_sec, "s", "time between checkpoints", {0, 1e9});
   }
 };
@@ -56,9 +64,11 @@ struct LoopConfig {
 class TrainingTask {
  public:
   virtual ~TrainingTask() = default;
-  /// Sum of the losses of images first … first + count - 1 (running numbers), a scalar with its graph.
+  /// Sum of the losses of images first … first + count - 1 (running numbers), a scalar with its
+  /// graph.
   virtual at::Tensor loss_sum(int64_t first, int64_t count) const = 0;
-  /// Mean loss on images kept from training, with the weights now in the network; NaN when there are none.
+  /// Mean loss on images kept from training, with the weights now in the network; NaN when there
+  /// are none.
   virtual double heldout_loss() const { return std::numeric_limits<double>::quiet_NaN(); }
 };
 
@@ -83,15 +93,19 @@ struct TrainResult {
 struct LoopHooks {
   std::filesystem::path checkpoint;  ///< empty = none
   bool resume = false;               ///< continue from `checkpoint` when it is there
-  std::function<void(const Tick&)> on_tick;  ///< told of every tick; after a resume, of those before it again
+  /// Told of every tick; after a resume, of those before it again.
+  std::function<void(const Tick&)> on_tick;
 };
 
-/// Trains `parameters` (the trainable ones of the task's network) and leaves the chosen averaged weights in them.
+/// Trains `parameters` (the trainable ones of the task's network) and leaves the chosen averaged
+/// weights in them.
 ///
-/// Throws: NumericError after max_bad_steps bad steps in a row (a loss or gradient that is not finite); DataError when the
-/// checkpoint is damaged; UsageError when it belongs to another network or configuration.
-TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config,
-                     const LoopHooks& hooks, const std::string& stage, Progress& progress);
+/// Throws: NumericError after max_bad_steps bad steps in a row (a loss or gradient that is not
+/// finite); DataError when the checkpoint is damaged; UsageError when it belongs to another network
+/// or configuration.
+TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameters,
+                     const LoopConfig& config, const LoopHooks& hooks, const std::string& stage,
+                     Progress& progress);
 
 nlohmann::json to_json(const std::vector<Tick>& curve);
 

@@ -18,11 +18,14 @@ namespace fs = std::filesystem;
 /// Least squares: y = <w, x> with x from counter-based streams; the optimum is `truth`.
 class LeastSquares : public TrainingTask {
  public:
-  LeastSquares() : weights_(at::zeros({3}).set_requires_grad(true)), bias_(at::zeros({1}).set_requires_grad(true)) {}
+  LeastSquares()
+      : weights_(at::zeros({3}).set_requires_grad(true)),
+        bias_(at::zeros({1}).set_requires_grad(true)) {}
   at::Tensor loss_sum(int64_t first, int64_t count) const override {
     const at::Tensor x = random_normal(1, Purpose::kNoise, at::arange(first, first + count), {3});
     at::Tensor loss = (x.matmul(weights_) + bias_ - x.matmul(truth_) - 0.5).pow(2).sum();
-    if (first >= poison_from_ && first < poison_to_) loss = loss * std::numeric_limits<double>::quiet_NaN();
+    if (first >= poison_from_ && first < poison_to_)
+      loss = loss * std::numeric_limits<double>::quiet_NaN();
     return loss;
   }
   double heldout_loss() const override { return (weights_ - truth_).pow(2).sum().item<double>(); }
@@ -34,8 +37,14 @@ class LeastSquares : public TrainingTask {
 };
 
 LoopConfig small_config() {
-  return {.images = 4000, .batch_size = 20, .micro_batch_size = 6, .lanes = 2, .learning_rate = 0.05, .ramp_images = 100,
-          .ema = {.half_life_kimg = 0.2}, .tick_images = 500};
+  return {.images = 4000,
+          .batch_size = 20,
+          .micro_batch_size = 6,
+          .lanes = 2,
+          .learning_rate = 0.05,
+          .ramp_images = 100,
+          .ema = {.half_life_kimg = 0.2},
+          .tick_images = 500};
 }
 
 /// Stops after a number of steps.
@@ -51,7 +60,8 @@ class StopAfter : public Progress {
 
 class LoopTest : public testing::Test {
  protected:
-  LoopTest() : folder_(fs::temp_directory_path() / ("equipoise_loop_" + std::to_string(::getpid()))) {
+  LoopTest()
+      : folder_(fs::temp_directory_path() / ("equipoise_loop_" + std::to_string(::getpid()))) {
     fs::create_directories(folder_);
   }
   ~LoopTest() override { fs::remove_all(folder_); }
@@ -72,14 +82,18 @@ TEST_F(LoopTest, FindsTheOptimumAndReportsIt) {
 
 TEST_F(LoopTest, ResumedRunEqualsUninterruptedBitForBit) {
   LeastSquares whole;
-  const TrainResult expected = run_loop(whole, whole.parameters(), small_config(), {}, "fit", silent_);
+  const TrainResult expected =
+      run_loop(whole, whole.parameters(), small_config(), {}, "fit", silent_);
   for (int64_t stop_after : {1, 37, 150}) {
-    LoopHooks hooks{.checkpoint = folder_ / ("c" + std::to_string(stop_after)), .resume = true, .on_tick = {}};
+    LoopHooks hooks{
+        .checkpoint = folder_ / ("c" + std::to_string(stop_after)), .resume = true, .on_tick = {}};
     StopAfter stop(stop_after);
     LeastSquares first;
-    EXPECT_TRUE(run_loop(first, first.parameters(), small_config(), hooks, "fit", stop).interrupted);
+    EXPECT_TRUE(
+        run_loop(first, first.parameters(), small_config(), hooks, "fit", stop).interrupted);
     LeastSquares second;
-    const TrainResult resumed = run_loop(second, second.parameters(), small_config(), hooks, "fit", silent_);
+    const TrainResult resumed =
+        run_loop(second, second.parameters(), small_config(), hooks, "fit", silent_);
     EXPECT_TRUE(at::equal(second.weights_, whole.weights_)) << stop_after;
     EXPECT_TRUE(at::equal(second.bias_, whole.bias_));
     ASSERT_EQ(resumed.curve.size(), expected.curve.size());
@@ -101,7 +115,8 @@ TEST_F(LoopTest, ResumeUnderAnotherRecipeIsRefusedByName) {
     run_loop(task, task.parameters(), other, hooks, "fit", silent_);
     FAIL() << "no error";
   } catch (const UsageError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("another setting of /learning_rate: got 0.01, expected 0.05"));
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("another setting of /learning_rate: got 0.01, expected 0.05"));
   }
 }
 
@@ -131,7 +146,8 @@ TEST_F(LoopTest, AFewBadGradientsAreMendedAndCounted) {
   } catch (const NumericError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("2 steps in a row"));
   }
-  for (const at::Tensor& parameter : task.parameters()) EXPECT_TRUE(at::isfinite(parameter).all().item<bool>());
+  for (const at::Tensor& parameter : task.parameters())
+    EXPECT_TRUE(at::isfinite(parameter).all().item<bool>());
 }
 
 TEST(AdamStep, AgreesWithLibTorchsAdam) {
@@ -140,7 +156,8 @@ TEST(AdamStep, AgreesWithLibTorchsAdam) {
   at::Tensor values = reference.detach().clone();
   AdamState state(values);
   for (int step = 0; step < 20; ++step) {
-    const at::Tensor gradient = random_normal(5, Purpose::kNoise, at::tensor({step}, at::kLong), {4})[0];
+    const at::Tensor gradient =
+        random_normal(5, Purpose::kNoise, at::tensor({step}, at::kLong), {4})[0];
     reference.mutable_grad() = gradient.clone();
     adam.step();
     EXPECT_EQ(adam_step({.weight_decay = 0.1}, 0.01, 0.9, gradient, values, state), 0);

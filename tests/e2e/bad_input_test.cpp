@@ -1,4 +1,5 @@
-// What is wrong with files, configs, models and disks: one sentence each, the right exit code, nothing damaged.
+// What is wrong with files, configs, models and disks: one sentence each, the right exit code,
+// nothing damaged.
 #include <filesystem>
 #include <string>
 
@@ -25,20 +26,25 @@ constexpr int kUsage = 2, kData = 3, kEnvironment = 5;
 
 struct BadInput : testing::Test {
   io::ScratchFolder scratch;
-  const std::string folder = scratch / "images", out = scratch / "out", model = scratch / "model.safetensors";
+  const std::string folder = scratch / "images", out = scratch / "out",
+                    model = scratch / "model.safetensors";
 
   /// Both `check`, which collects problems, and a command that needs the data say what is wrong.
   void expect_bad_data(const std::string& dataset, const std::vector<std::string>& parts) const {
     const Outcome checked = equipoise({"data", "check", dataset});
     EXPECT_EQ(checked.code, kData) << checked.out << checked.err;
     for (const std::string& part : parts) EXPECT_THAT(checked.out, HasSubstr(part));
-    expect_failure(equipoise({"data", "split", dataset, "--out", out, "--reference-size", "0"}), kData, parts);
+    expect_failure(equipoise({"data", "split", dataset, "--out", out, "--reference-size", "0"}),
+                   kData, parts);
     EXPECT_FALSE(fs::exists(out));
   }
-  void cut_off(const fs::path& file, uintmax_t bytes) const { fs::resize_file(file, fs::file_size(file) - bytes); }
+  void cut_off(const fs::path& file, uintmax_t bytes) const {
+    fs::resize_file(file, fs::file_size(file) - bytes);
+  }
   void write_png(const std::string& name, int64_t side) const {
     fs::create_directories(fs::path(folder + "/" + name).parent_path());
-    io::write_file_atomically(folder + "/" + name, io::encode_png(at::full({1, side, side}, 9, at::kByte)));
+    io::write_file_atomically(folder + "/" + name,
+                              io::encode_png(at::full({1, side, side}, 9, at::kByte)));
   }
 };
 
@@ -114,7 +120,8 @@ TEST_F(BadData, AnEmptyClass) {
 }
 
 TEST_F(BadData, NothingThere) {
-  expect_failure(equipoise({"data", "split", scratch / "nowhere", "--out", out}), kData, {"nowhere"});
+  expect_failure(equipoise({"data", "split", scratch / "nowhere", "--out", out}), kData,
+                 {"nowhere"});
 }
 
 TEST_F(BadInput, AReferenceThatOverlapsTheBiasedSet) {
@@ -122,16 +129,17 @@ TEST_F(BadInput, AReferenceThatOverlapsTheBiasedSet) {
   const std::string biased = scratch / "biased.txt", reference = scratch / "reference.txt";
   io::write_file_atomically(biased, "0\n1\n2\n");
   io::write_file_atomically(reference, "2\n3\n");
-  expect_failure(equipoise({"data", "split", folder, "--protocol", "file", "--biased-file", biased, "--reference-file",
-                            reference, "--out", out}),
+  expect_failure(equipoise({"data", "split", folder, "--protocol", "file", "--biased-file", biased,
+                            "--reference-file", reference, "--out", out}),
                  kData, {reference, "overlap", "index 2"});
   EXPECT_FALSE(fs::exists(out));
 }
 
 TEST_F(BadInput, AGroupThatDoesNotExist) {
   write_striped_idx(folder, 9);
-  expect_failure(equipoise({"data", "split", folder, "--protocol", "minority", "--classes", "7", "--out", out}), kUsage,
-                 {"'7'"});
+  expect_failure(equipoise({"data", "split", folder, "--protocol", "minority", "--classes", "7",
+                            "--out", out}),
+                 kUsage, {"'7'"});
 }
 
 TEST_F(BadInput, AFractionOutOfRange) {
@@ -151,15 +159,18 @@ TEST_F(BadInput, UnknownConfigKeysOfferTheNearestWithFileAndLine) {
 TEST_F(BadInput, WrongTypesAndRangesInAConfig) {
   const std::string config = scratch / "bad.toml";
   io::write_file_atomically(config, "[data]\npath = \"x\"\n[train]\nimages = \"many\"\n");
-  expect_failure(equipoise({"run", config, "--out", out}), kUsage, {config + ":4", "train.images", "whole number"});
-  expect_failure(equipoise({"run", "--preset", "fashion-demo", "--set", "data.heldout=2", "--out", out}), kUsage,
-                 {"--set data.heldout", "0 to 0.9"});
+  expect_failure(equipoise({"run", config, "--out", out}), kUsage,
+                 {config + ":4", "train.images", "whole number"});
+  expect_failure(
+      equipoise({"run", "--preset", "fashion-demo", "--set", "data.heldout=2", "--out", out}),
+      kUsage, {"--set data.heldout", "0 to 0.9"});
   EXPECT_FALSE(fs::exists(out));
 }
 
 TEST_F(BadInput, AllProblemsOfAConfigAreToldAtOnce) {
   const std::string config = scratch / "bad.toml";
-  io::write_file_atomically(config, "[data]\npath = \"x\"\n[train]\nimages = \"many\"\nbatch = 3\n");
+  io::write_file_atomically(config,
+                            "[data]\npath = \"x\"\n[train]\nimages = \"many\"\nbatch = 3\n");
   const Outcome outcome = equipoise({"run", config, "--out", out});
   EXPECT_EQ(outcome.code, kUsage);
   EXPECT_THAT(outcome.err, HasSubstr(config + ":4"));
@@ -173,51 +184,59 @@ TEST_F(BadInput, AConfigThatIsNoToml) {
 }
 
 TEST_F(BadInput, AnUnknownObjective) {
-  expect_failure(equipoise({"run", "--preset", "fashion-demo", "--set", "objectives=[\"tiw_dms\"]", "--out", out}),
+  expect_failure(equipoise({"run", "--preset", "fashion-demo", "--set", "objectives=[\"tiw_dms\"]",
+                            "--out", out}),
                  kUsage, {"tiw_dms", "Did you mean 'tiw_dsm'?"});
 }
 
 TEST_F(BadInput, ATruncatedModel) {
   write_small_model(model);
   cut_off(model, 10);
-  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--out", out}), kData, {model});
+  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--out", out}), kData,
+                 {model});
 }
 
 TEST_F(BadInput, AModelThatIsNone) {
   io::write_file_atomically(model, "once upon a time");
-  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--out", out}), kData, {model});
+  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--out", out}), kData,
+                 {model});
 }
 
 TEST_F(BadInput, AClassifierGivenAsAModel) {
   write_small_classifier(model, 3);
-  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--out", out}), kData, {model, "classifier"});
+  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--out", out}), kData,
+                 {model, "classifier"});
 }
 
 TEST_F(BadInput, AClassOfAModelWithoutClasses) {
   write_small_model(model);
-  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--class", "1", "--out", out}), kUsage,
-                 {"--class", "unconditional"});
+  expect_failure(
+      equipoise({"sample", "--model", model, "--num", "1", "--class", "1", "--out", out}), kUsage,
+      {"--class", "unconditional"});
 }
 
 TEST_F(BadInput, AClassTheModelLacks) {
   write_small_model(model, 3);
-  expect_failure(equipoise({"sample", "--model", model, "--num", "1", "--class", "3", "--out", out}), kUsage,
-                 {"--class", "0 to 2"});
+  expect_failure(
+      equipoise({"sample", "--model", model, "--num", "1", "--class", "3", "--out", out}), kUsage,
+      {"--class", "0 to 2"});
 }
 
 TEST_F(BadInput, LatentsOfAnotherShape) {
   write_small_model(model);
   const std::string latents = scratch / "latents.npy";
   io::write_npy(latents, at::zeros({2, 3, 8, 8}));
-  expect_failure(equipoise({"sample", "--model", model, "--num", "2", "--latents", latents, "--out", out}), kUsage,
-                 {latents, "[2, 3, 8, 8]", "[2, 1, 8, 8]"});
+  expect_failure(
+      equipoise({"sample", "--model", model, "--num", "2", "--latents", latents, "--out", out}),
+      kUsage, {latents, "[2, 3, 8, 8]", "[2, 1, 8, 8]"});
 }
 
 TEST_F(BadInput, SamplesThatDoNotFitTheReference) {
   write_striped_idx(folder, 9);
   const std::string samples = scratch / "samples.npz";
   io::write_npz(samples, {{"arr_0", at::zeros({4, 10, 10, 1}, at::kByte)}});
-  expect_failure(equipoise({"evaluate", "--samples", samples, "--reference", folder}), kData, {"10", "8"});
+  expect_failure(equipoise({"evaluate", "--samples", samples, "--reference", folder}), kData,
+                 {"10", "8"});
 }
 
 TEST_F(BadInput, AClassifierThatDoesNotFitTheData) {
@@ -225,8 +244,9 @@ TEST_F(BadInput, AClassifierThatDoesNotFitTheData) {
   const std::string samples = scratch / "samples.npz";
   io::write_npz(samples, {{"arr_0", at::zeros({4, 8, 8, 1}, at::kByte)}});
   write_small_classifier(model, 5);
-  expect_failure(equipoise({"evaluate", "--samples", samples, "--reference", folder, "--classifier", model}), kData,
-                 {"5", "3"});
+  expect_failure(
+      equipoise({"evaluate", "--samples", samples, "--reference", folder, "--classifier", model}),
+      kData, {"5", "3"});
 }
 
 TEST_F(BadInput, AFolderWithoutResults) {
@@ -235,8 +255,8 @@ TEST_F(BadInput, AFolderWithoutResults) {
 
 TEST_F(BadInput, WeightsThatAreNoNetwork) {
   io::write_file_atomically(scratch / "weights.safetensors", "nothing");
-  expect_failure(equipoise({"import", "edm", scratch / "weights.safetensors", "--out", model}), kData,
-                 {"weights.safetensors"});
+  expect_failure(equipoise({"import", "edm", scratch / "weights.safetensors", "--out", model}),
+                 kData, {"weights.safetensors"});
   EXPECT_FALSE(fs::exists(model));
 }
 
@@ -251,8 +271,9 @@ TEST_F(BadInput, AFullDiskLeavesTheOldFileWhole) {
 
 TEST_F(BadInput, AFullDiskEndsARunAndWhatIsThereStaysSound) {
   write_striped_idx(folder, 600);
-  const Arguments arguments{"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + folder, "--out",
-                            out};
+  const Arguments arguments{"run",   EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+                            "--set", "data.path=" + folder,
+                            "--out", out};
   Program program(arguments, /*max_file_bytes=*/8192);
   expect_failure(program.wait(), kEnvironment, {out});
   Arguments again = arguments;
@@ -263,15 +284,16 @@ TEST_F(BadInput, AFullDiskEndsARunAndWhatIsThereStaysSound) {
 TEST_F(BadInput, AnOutputFolderThatCannotBeMade) {
   io::write_file_atomically(scratch / "file", "");
   write_striped_idx(folder, 600);
-  expect_failure(equipoise({"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + folder, "--out",
-                            scratch / "file/run"}),
+  expect_failure(equipoise({"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set",
+                            "data.path=" + folder, "--out", scratch / "file/run"}),
                  kEnvironment, {"file"});
 }
 
 TEST_F(BadInput, AnOutputFolderInUse) {
   fs::create_directories(out);
   const io::FileLock lock(out);
-  expect_failure(equipoise({"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=x", "--out", out}),
+  expect_failure(equipoise({"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set",
+                            "data.path=x", "--out", out}),
                  kEnvironment, {out, "in use by another run"});
   EXPECT_FALSE(fs::exists(out + "/config.toml"));
 }

@@ -75,7 +75,8 @@ TEST_F(CommandLine, NamesAMissingFlag) {
 }
 
 TEST_F(CommandLine, RefusesANumberThatIsNone) {
-  expect_failure(equipoise({"sample", "--model", "m", "--out", out, "--num", "four"}), 2, {"--num", "four"});
+  expect_failure(equipoise({"sample", "--model", "m", "--out", out, "--num", "four"}), 2,
+                 {"--num", "four"});
 }
 
 TEST_F(CommandLine, WithoutACommandShowsHelpAndFails) {
@@ -95,14 +96,16 @@ TEST_F(CommandLine, ErrorsCanBeJson) {
 
 TEST_F(CommandLine, ListsEveryFamily) {
   const std::vector<std::pair<std::string, std::string>> expected{
-      {"objectives", "tiw_dsm"}, {"samplers", "heun"},   {"networks", "SongUNet"},   {"metrics", "frechet"},
-      {"datasets", "idx"},       {"splits", "minority"}, {"presets", "fashion-demo"}};
+      {"objectives", "tiw_dsm"},  {"samplers", "heun"}, {"networks", "SongUNet"},
+      {"metrics", "frechet"},     {"datasets", "idx"},  {"splits", "minority"},
+      {"presets", "fashion-demo"}};
   for (const auto& [family, member] : expected) {
     const Outcome text = equipoise({"list", family}), json = equipoise({"list", family, "--json"});
     EXPECT_EQ(text.code, 0);
     EXPECT_THAT(text.out, HasSubstr(member + (family == "networks" ? " (denoiser)\n" : "\n")));
     bool is_listed = false;
-    for (const auto& entry : nlohmann::json::parse(json.out)) is_listed |= entry.at("name") == member;
+    for (const auto& entry : nlohmann::json::parse(json.out))
+      is_listed |= entry.at("name") == member;
     EXPECT_TRUE(is_listed) << member;
   }
   expect_failure(equipoise({"list", "objective"}), 2, {"Did you mean 'objectives'?"});
@@ -117,17 +120,18 @@ TEST_F(CommandLine, EveryPresetIsAValidConfig) {
 }
 
 TEST_F(CommandLine, OffersTheNearestPreset) {
-  expect_failure(equipoise({"run", "--preset", "fashion-dmo"}), 2, {"Did you mean 'fashion-demo'?"});
+  expect_failure(equipoise({"run", "--preset", "fashion-dmo"}), 2,
+                 {"Did you mean 'fashion-demo'?"});
 }
 
 TEST_F(CommandLine, LaterLayersWin) {
   const std::string config = scratch / "mine.toml";
   io::write_file_atomically(config, "seed = 1\n[train]\nimages = 111\nbatch_size = 8\n");
-  const Outcome outcome =
-      equipoise({"run", config, "--preset", "fashion-demo", "--set", "train.images=222", "--dry-run"});
+  const Outcome outcome = equipoise(
+      {"run", config, "--preset", "fashion-demo", "--set", "train.images=222", "--dry-run"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("\nimages = 222\n"));                 // --set over the file
-  EXPECT_THAT(outcome.out, HasSubstr("\nbatch_size = 8\n"));               // the file over the preset
+  EXPECT_THAT(outcome.out, HasSubstr("\nimages = 222\n"));         // --set over the file
+  EXPECT_THAT(outcome.out, HasSubstr("\nbatch_size = 8\n"));       // the file over the preset
   EXPECT_THAT(outcome.out, HasSubstr("protocol = \"minority\""));  // the preset over the defaults
   EXPECT_FALSE(fs::exists("runs/mine"));
 }
@@ -135,12 +139,13 @@ TEST_F(CommandLine, LaterLayersWin) {
 TEST_F(CommandLine, ExplainsWhereEveryValueWasSet) {
   const std::string config = scratch / "mine.toml";
   io::write_file_atomically(config, "seed = 1\n");
-  const Outcome outcome =
-      equipoise({"run", config, "--preset", "fashion-demo", "--set", "threads=1", "--explain-config"});
+  const Outcome outcome = equipoise(
+      {"run", config, "--preset", "fashion-demo", "--set", "threads=1", "--explain-config"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("seed = 1   # " + config + ":1\n"));
   EXPECT_THAT(outcome.out, HasSubstr("threads = 1   # --set threads\n"));
-  EXPECT_THAT(outcome.out, HasSubstr("data.split.protocol = \"minority\"   # preset fashion-demo:"));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("data.split.protocol = \"minority\"   # preset fashion-demo:"));
   EXPECT_THAT(outcome.out, HasSubstr("device = \"cpu\"   # default\n"));
 }
 
@@ -185,29 +190,35 @@ TEST_F(CommandLine, ConditionalSamplesCarryTheirLabels) {
 TEST_F(CommandLine, SamplesCanBePngFilesNamedBySeed) {
   write_small_model(model);
   const std::string folder = scratch / "pictures";
-  EXPECT_EQ(equipoise({"sample", "--model", model, "--seeds", "7,8", "--steps", "2", "--out", folder}).code, 0);
+  EXPECT_EQ(
+      equipoise({"sample", "--model", model, "--seeds", "7,8", "--steps", "2", "--out", folder})
+          .code,
+      0);
   EXPECT_TRUE(fs::exists(folder + "/000007.png") && fs::exists(folder + "/000008.png"));
 }
 
 TEST_F(CommandLine, RefusesSeedsThatAreNone) {
   for (const char* seeds : {"3-1", "a", "1,,2", "0-", "-5", "0-99999999999"})
-    expect_failure(equipoise({"sample", "--model", model, "--out", out, std::string("--seeds=") + seeds}), 2,
-                   {"--seeds", seeds});
+    expect_failure(
+        equipoise({"sample", "--model", model, "--out", out, std::string("--seeds=") + seeds}), 2,
+        {"--seeds", seeds});
 }
 
 TEST_F(CommandLine, RefusesSamplerOptionsOutOfRange) {
-  expect_failure(equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--steps", "0"}), 2,
-                 {"steps", "0"});
-  expect_failure(equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--sampler", "huen"}), 2,
-                 {"Did you mean 'heun'?"});
+  expect_failure(
+      equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--steps", "0"}), 2,
+      {"steps", "0"});
+  expect_failure(
+      equipoise({"sample", "--model", model, "--out", out, "--num", "1", "--sampler", "huen"}), 2,
+      {"Did you mean 'heun'?"});
 }
 
 TEST_F(CommandLine, SplitWritesAManifestOfDisjointLists) {
   write_striped_idx(scratch / "stripes", 300);
   const std::string manifest = scratch / "split.json";
-  const Outcome outcome =
-      equipoise({"data", "split", scratch / "stripes", "--protocol", "minority", "--classes", "0,2", "--fraction",
-                 "0.1", "--reference-size", "30", "--heldout", "0.2", "--seed", "5", "--out", manifest});
+  const Outcome outcome = equipoise({"data", "split", scratch / "stripes", "--protocol", "minority",
+                                     "--classes", "0,2", "--fraction", "0.1", "--reference-size",
+                                     "30", "--heldout", "0.2", "--seed", "5", "--out", manifest});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto split = io::read_json(manifest);
   EXPECT_EQ(split.at("protocol"), "minority");
@@ -227,7 +238,8 @@ TEST_F(CommandLine, CheckCountsAndConvertKeepsEveryImage) {
     const auto report = nlohmann::json::parse(outcome.out);
     EXPECT_EQ(report.at("num_images"), 30);
     EXPECT_EQ(report.at("shape"), (std::vector<int>{1, 8, 8}));
-    for (const auto& [name, count] : report.at("groups").at("class").items()) EXPECT_EQ(count, 10) << name;
+    for (const auto& [name, count] : report.at("groups").at("class").items())
+      EXPECT_EQ(count, 10) << name;
   }
 }
 
@@ -239,8 +251,8 @@ TEST_F(CommandLine, DoctorLooksAtEverything) {
     EXPECT_NE(seen.at("found"), "") << seen;
     EXPECT_EQ(seen.at("verdict") == "good", !seen.contains("remedy")) << seen;
   }
-  EXPECT_THAT(subjects, testing::IsSupersetOf({"LibTorch", "BLAS", "oneDNN", "instruction set", "cores", "memory",
-                                               "disk", "device", "allocator"}));
+  EXPECT_THAT(subjects, testing::IsSupersetOf({"LibTorch", "BLAS", "oneDNN", "instruction set",
+                                               "cores", "memory", "disk", "device", "allocator"}));
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ void limit_file_size(uint64_t bytes) {
 
 Program::Program(const Arguments& arguments, std::optional<uint64_t> max_file_bytes) {
   std::vector<char*> words{const_cast<char*>(EQUIPOISE_PROGRAM)};
-  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : arguments)
+    words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   process_ = ::fork();
   if (process_ < 0) throw std::runtime_error("cannot start a process");

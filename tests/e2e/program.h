@@ -24,8 +24,10 @@ struct Outcome {
 /// A process of the program; killed when it outlives this object.
 class Program {
  public:
-  /// Starts `equipoise arguments…`. Writing beyond `max_file_bytes` fails in it as a full disk would.
-  explicit Program(const Arguments& arguments, std::optional<uint64_t> max_file_bytes = std::nullopt);
+  /// Starts `equipoise arguments…`. Writing beyond `max_file_bytes` fails in it as a full disk
+  /// would.
+  explicit Program(const Arguments& arguments,
+                   std::optional<uint64_t> max_file_bytes = std::nullopt);
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -42,7 +44,8 @@ inline Outcome equipoise(const Arguments& arguments) {
   return Program(arguments).wait();
 }
 
-/// Expects exit code `code` and one sentence on stderr, the last thing said, that holds every one of `parts`.
+/// Expects exit code `code` and one sentence on stderr, the last thing said, that holds every one
+/// of `parts`.
 void expect_failure(const Outcome& outcome, int code, const std::vector<std::string>& parts);
 
 }  // namespace equipoise::e2e

@@ -27,7 +27,8 @@ double seconds_since(std::chrono::steady_clock::time_point begun) {
 struct Resume : testing::Test {
   io::ScratchFolder scratch;
   // Where to interrupt differs from day to day on purpose; the seed is printed with any failure.
-  const uint64_t seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  const uint64_t seed =
+      static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   RandomStream random{seed, Purpose::kBootstrap};
 
   void SetUp() override { write_striped_idx(scratch / "stripes", 600); }
@@ -57,10 +58,11 @@ struct Resume : testing::Test {
     program.send(SIGTERM);
     return program.wait();
   }
-  /// What must not differ: weights, samples, and the statistics of training. A killed writer may leave its unfinished
-  /// file behind, under a hidden name.
+  /// What must not differ: weights, samples, and the statistics of training. A killed writer may
+  /// leave its unfinished file behind, under a hidden name.
   std::map<std::string, std::string> lasting_files(const std::string& run) const {
-    std::map<std::string, std::string> files{{"stats.jsonl", io::read_file(scratch / run / "stats.jsonl")}};
+    std::map<std::string, std::string> files{
+        {"stats.jsonl", io::read_file(scratch / run / "stats.jsonl")}};
     for (const char* folder : {"models", "samples"})
       for (const auto& entry : fs::directory_iterator(scratch / run / folder))
         if (const std::string name = entry.path().filename(); !name.starts_with("."))
@@ -82,7 +84,8 @@ TEST_F(Resume, EndsAsIfNeverInterruptedBitForBit) {
   ASSERT_EQ(last.code, 0) << last.err;
 
   const auto expected = lasting_files("whole"), got = lasting_files("interrupted");
-  for (const auto& [name, bytes] : got) EXPECT_TRUE(expected.contains(name)) << name << " is left over";
+  for (const auto& [name, bytes] : got)
+    EXPECT_TRUE(expected.contains(name)) << name << " is left over";
   for (const auto& [name, bytes] : expected) {
     ASSERT_TRUE(got.contains(name)) << name;
     EXPECT_TRUE(got.at(name) == bytes) << name << " differs";

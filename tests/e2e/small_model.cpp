@@ -6,18 +6,20 @@
 namespace equipoise::e2e {
 
 void write_small_model(const std::filesystem::path& path, int64_t num_classes) {
-  const diffusion::ModelConfig config{.shape = {.resolution = 8, .channels = 1, .label_dim = num_classes},
-                                      .network = {{"type", "SongUNet"},
-                                                  {"model_channels", 8},
-                                                  {"channel_mult", {1}},
-                                                  {"num_blocks", 1},
-                                                  {"attn_resolutions", nlohmann::json::array()}}};
+  const diffusion::ModelConfig config{
+      .shape = {.resolution = 8, .channels = 1, .label_dim = num_classes},
+      .network = {{"type", "SongUNet"},
+                  {"model_channels", 8},
+                  {"channel_mult", {1}},
+                  {"num_blocks", 1},
+                  {"attn_resolutions", nlohmann::json::array()}}};
   diffusion::save_model(path, *diffusion::make_denoiser(config, 1), config);
 }
 
 void write_small_classifier(const std::filesystem::path& path, int64_t num_classes) {
-  const diffusion::NetworkDescription description{.shape = {.resolution = 8, .channels = 1, .label_dim = num_classes},
-                                                  .network = {{"type", "CNN"}}};
+  const diffusion::NetworkDescription description{
+      .shape = {.resolution = 8, .channels = 1, .label_dim = num_classes},
+      .network = {{"type", "CNN"}}};
   const auto network = nets::make_classifier_network(description.network, description.shape, 1);
   diffusion::save_classifier(path, nets::state_of(*network), description);
 }

@@ -16,9 +16,11 @@ std::string striped_image(int64_t number) {
   std::string pixels;
   for (int64_t row = 0; row < kSide; ++row) {
     for (int64_t column = 0; column < kSide; ++column) {
-      const int64_t along = std::vector<int64_t>{row, column, row + column}[static_cast<size_t>(number % kNumClasses)];
+      const int64_t along = std::vector<int64_t>{
+          row, column, row + column}[static_cast<size_t>(number % kNumClasses)];
       const double bright = (along + shift) % 4 < 2 ? 210 : 40;
-      pixels += static_cast<char>(static_cast<uint8_t>(std::clamp(bright + 12 * random.normal(), 0.0, 255.0)));
+      pixels += static_cast<char>(
+          static_cast<uint8_t>(std::clamp(bright + 12 * random.normal(), 0.0, 255.0)));
     }
   }
   return pixels;
@@ -26,7 +28,8 @@ std::string striped_image(int64_t number) {
 
 }  // namespace
 
-void write_idx(const std::filesystem::path& path, const std::vector<uint32_t>& sizes, const std::string& bytes) {
+void write_idx(const std::filesystem::path& path, const std::vector<uint32_t>& sizes,
+               const std::string& bytes) {
   std::string file{'\0', '\0', '\x08', static_cast<char>(sizes.size())};
   for (const uint32_t size : sizes)
     for (const int shift : {24, 16, 8, 0}) file += static_cast<char>(size >> shift & 0xff);

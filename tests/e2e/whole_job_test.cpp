@@ -27,12 +27,15 @@ struct WholeJob : testing::Test {
   void SetUp() override { write_striped_idx(images, 600); }
 
   Arguments run_arguments() const {
-    return {"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set", "data.path=" + images, "--out", run};
+    return {"run",   EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+            "--set", "data.path=" + images,
+            "--out", run};
   }
   std::string in_run(const std::string& name) const { return run + "/" + name; }
 
   void leaves_every_promised_file() const {
-    for (const char* name : {"config.toml", "split.json", "stats.jsonl", "results.json", "report.html"})
+    for (const char* name :
+         {"config.toml", "split.json", "stats.jsonl", "results.json", "report.html"})
       EXPECT_TRUE(fs::exists(in_run(name))) << name;
     for (const std::string& method : kMethods) {
       EXPECT_TRUE(fs::exists(in_run("models/" + method + ".safetensors"))) << method;
@@ -48,7 +51,8 @@ struct WholeJob : testing::Test {
     for (const auto& method : results.at("methods")) {
       names.push_back(method.at("name"));
       EXPECT_EQ(method.at("shares").size(), 3u);
-      EXPECT_TRUE(method.contains("total_variation") && method.contains("frechet")) << method.at("name");
+      EXPECT_TRUE(method.contains("total_variation") && method.contains("frechet"))
+          << method.at("name");
     }
     EXPECT_EQ(names, kMethods);
     EXPECT_GT(results.at("classifier").at("accuracy").get<double>(), 0.9);  // stripes are easy
@@ -65,15 +69,17 @@ struct WholeJob : testing::Test {
   }
   void its_model_draws_the_same_samples_again() const {
     const std::string out = scratch / "again.npz";
-    const Outcome outcome = equipoise({"sample", "--model", in_run("models/tiw_dsm.safetensors"), "--seeds", "0-59",
-                                       "--steps", "6", "--batch", "7", "--threads", "1", "--out", out});
+    const Outcome outcome =
+        equipoise({"sample", "--model", in_run("models/tiw_dsm.safetensors"), "--seeds", "0-59",
+                   "--steps", "6", "--batch", "7", "--threads", "1", "--out", out});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_EQ(io::read_file(out), io::read_file(in_run("samples/tiw_dsm.npz")));
   }
   void its_samples_can_be_evaluated() const {
     const std::string json = scratch / "evaluation.json";
-    const Outcome outcome = equipoise({"evaluate", "--samples", in_run("samples/dsm_obs.npz"), "--reference", images,
-                                       "--classifier", in_run("models/classifier.safetensors"), "--json", json});
+    const Outcome outcome =
+        equipoise({"evaluate", "--samples", in_run("samples/dsm_obs.npz"), "--reference", images,
+                   "--classifier", in_run("models/classifier.safetensors"), "--json", json});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.out, HasSubstr("share"));
     EXPECT_EQ(io::read_json(json).at("shares").size(), 3u);

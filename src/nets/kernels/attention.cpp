@@ -15,7 +15,8 @@ struct Head {
   std::vector<float> query, key, value;
 
   void resize(const AttentionShape& shape) {
-    for (std::vector<float>* part : {&query, &key, &value}) part->resize(static_cast<size_t>(shape.tokens * shape.channels));
+    for (std::vector<float>* part : {&query, &key, &value})
+      part->resize(static_cast<size_t>(shape.tokens * shape.channels));
   }
 };
 
@@ -66,8 +67,10 @@ EQUIPOISE_SIMD void softmax_rows(int64_t size, float scale, const float* logits,
   }
 }
 
-/// gradient <- scale weights (gradient - sum_k weights gradient), row by row: from softmax's output to its input.
-EQUIPOISE_SIMD void softmax_rows_backward(int64_t size, float scale, const float* weights, float* gradient) {
+/// gradient <- scale weights (gradient - sum_k weights gradient), row by row: from softmax's output
+/// to its input.
+EQUIPOISE_SIMD void softmax_rows_backward(int64_t size, float scale, const float* weights,
+                                          float* gradient) {
   for (int64_t row = 0; row < size; ++row, gradient += size, weights += size) {
     float sum = 0;
     for (int64_t i = 0; i < size; ++i) sum += weights[i] * gradient[i];
@@ -86,7 +89,9 @@ void over_heads(const AttentionShape& shape, Body body) {
     }
 }
 
-float scale_of(const AttentionShape& shape) { return 1 / std::sqrt(static_cast<float>(shape.channels)); }
+float scale_of(const AttentionShape& shape) {
+  return 1 / std::sqrt(static_cast<float>(shape.channels));
+}
 
 }  // namespace
 
@@ -97,15 +102,16 @@ void attention_forward(const AttentionShape& shape, const float* qkv, float* out
   over_heads(shape, [&](int64_t index, int64_t in_offset, int64_t out_offset) {
     float* mix = weights + index * tokens * tokens;
     split(shape, qkv + in_offset, head);
-    multiply({tokens, tokens, channels}, {head.query.data(), channels}, {head.key.data(), channels, true},
-             scratch.logits.data(), tokens);
+    multiply({tokens, tokens, channels}, {head.query.data(), channels},
+             {head.key.data(), channels, true}, scratch.logits.data(), tokens);
     softmax_rows(tokens, scale_of(shape), scratch.logits.data(), mix);
-    multiply({tokens, channels, tokens}, {mix, tokens}, {head.value.data(), channels}, out + out_offset, width);
+    multiply({tokens, channels, tokens}, {mix, tokens}, {head.value.data(), channels},
+             out + out_offset, width);
   });
 }
 
-void attention_backward(const AttentionShape& shape, const float* qkv, const float* weights, const float* grad_out,
-                        float* grad_qkv) {
+void attention_backward(const AttentionShape& shape, const float* qkv, const float* weights,
+                        const float* grad_out, float* grad_qkv) {
   const int64_t tokens = shape.tokens, channels = shape.channels, width = shape.heads * channels;
   Scratch& scratch = scratch_for(shape);
   const Head& head = scratch.values;
@@ -114,11 +120,15 @@ void attention_backward(const AttentionShape& shape, const float* qkv, const flo
   over_heads(shape, [&](int64_t index, int64_t in_offset, int64_t out_offset) {
     const float *mix = weights + index * tokens * tokens, *grad = grad_out + out_offset;
     split(shape, qkv + in_offset, scratch.values);
-    multiply({tokens, channels, tokens}, {mix, tokens, true}, {grad, width}, gradient.value.data(), channels);
-    multiply({tokens, tokens, channels}, {grad, width}, {head.value.data(), channels, true}, grad_logits, tokens);
+    multiply({tokens, channels, tokens}, {mix, tokens, true}, {grad, width}, gradient.value.data(),
+             channels);
+    multiply({tokens, tokens, channels}, {grad, width}, {head.value.data(), channels, true},
+             grad_logits, tokens);
     softmax_rows_backward(tokens, scale_of(shape), mix, grad_logits);
-    multiply({tokens, channels, tokens}, {grad_logits, tokens}, {head.key.data(), channels}, gradient.query.data(), channels);
-    multiply({tokens, channels, tokens}, {grad_logits, tokens, true}, {head.query.data(), channels}, gradient.key.data(), channels);
+    multiply({tokens, channels, tokens}, {grad_logits, tokens}, {head.key.data(), channels},
+             gradient.query.data(), channels);
+    multiply({tokens, channels, tokens}, {grad_logits, tokens, true}, {head.query.data(), channels},
+             gradient.key.data(), channels);
     join(shape, gradient, grad_qkv + in_offset);
   });
 }

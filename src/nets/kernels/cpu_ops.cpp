@@ -17,43 +17,58 @@ using torch::autograd::variable_list;
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
-at::Tensor image_like(at::IntArrayRef sizes) { return at::empty(sizes, at::kFloat, kChannelsLast); }
+at::Tensor image_like(at::IntArrayRef sizes) {
+  return at::empty(sizes, at::kFloat, kChannelsLast);
+}
 
 // How autograd wants a tensor that may be undefined.
 using Optional = c10::optional<at::Tensor>;
-Optional optional(const at::Tensor& tensor) { return tensor.defined() ? Optional(tensor) : c10::nullopt; }
-at::Tensor rows_of(const Optional& tensor) { return tensor.has_value() ? tensor->contiguous() : at::Tensor(); }
+Optional optional(const at::Tensor& tensor) {
+  return tensor.defined() ? Optional(tensor) : c10::nullopt;
+}
+at::Tensor rows_of(const Optional& tensor) {
+  return tensor.has_value() ? tensor->contiguous() : at::Tensor();
+}
 
-float* data_or_null(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
+float* data_or_null(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
+}
 
-// --- Convolution. ---------------------------------------------------------------------------------------------------------------
+// --- Convolution.
 
 ConvShape conv_shape(const at::Tensor& x, const at::Tensor& weight) {
   return {x.size(0), x.size(2), x.size(3), x.size(1), weight.size(0)};
 }
 
 /// A 1x1 convolution is one product over all pixels.
-void pointwise_forward(const ConvShape& shape, const float* x, const float* weight, const float* bias, float* y) {
-  const int64_t pixels = shape.batch * shape.height * shape.width, in = shape.in_channels, out = shape.out_channels;
+void pointwise_forward(const ConvShape& shape, const float* x, const float* weight,
+                       const float* bias, float* y) {
+  const int64_t pixels = shape.batch * shape.height * shape.width, in = shape.in_channels,
+                out = shape.out_channels;
   if (bias) fill_rows(pixels, out, bias, y);
   multiply({pixels, out, in, bias ? 1.0f : 0.0f}, {x, in}, {weight, in, true}, y, out);
 }
 
-void pointwise_backward(const ConvShape& shape, const float* x, const float* weight, const float* grad_y,
-                        const ConvGradients& gradients) {
-  const int64_t pixels = shape.batch * shape.height * shape.width, in = shape.in_channels, out = shape.out_channels;
+void pointwise_backward(const ConvShape& shape, const float* x, const float* weight,
+                        const float* grad_y, const ConvGradients& gradients) {
+  const int64_t pixels = shape.batch * shape.height * shape.width, in = shape.in_channels,
+                out = shape.out_channels;
   if (gradients.x) multiply({pixels, in, out}, {grad_y, out}, {weight, in}, gradients.x, in);
-  if (gradients.weight) multiply({out, in, pixels}, {grad_y, out, true}, {x, in}, gradients.weight, in);
+  if (gradients.weight)
+    multiply({out, in, pixels}, {grad_y, out, true}, {x, in}, gradients.weight, in);
   if (gradients.bias) sum_rows(pixels, out, grad_y, gradients.bias);
 }
 
 struct Convolution : Function<Convolution> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const Optional& optional_bias) {
-    const at::Tensor x = input.contiguous(kChannelsLast), filters = weight.contiguous(), bias = rows_of(optional_bias);
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const Optional& optional_bias) {
+    const at::Tensor x = input.contiguous(kChannelsLast), filters = weight.contiguous(),
+                     bias = rows_of(optional_bias);
     const ConvShape shape = conv_shape(x, filters);
     at::Tensor y = image_like({shape.batch, shape.out_channels, shape.height, shape.width});
-    (filters.size(2) == 3 ? winograd_forward : pointwise_forward)(shape, x.data_ptr<float>(), filters.data_ptr<float>(),
-                                                                  data_or_null(bias), y.data_ptr<float>());
+    (filters.size(2) == 3 ? winograd_forward : pointwise_forward)(
+        shape, x.data_ptr<float>(), filters.data_ptr<float>(), data_or_null(bias),
+        y.data_ptr<float>());
     context->save_for_backward({x, filters});
     context->saved_data["has_bias"] = bias.defined();
     return y;
@@ -69,28 +84,31 @@ struct Convolution : Function<Convolution> {
     if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
       grad_bias = at::empty({weight.size(0)}, weight.options());
     (weight.size(2) == 3 ? winograd_backward : pointwise_backward)(
-        conv_shape(x, weight), x.data_ptr<float>(), weight.data_ptr<float>(), grad_y.data_ptr<float>(),
+        conv_shape(x, weight), x.data_ptr<float>(), weight.data_ptr<float>(),
+        grad_y.data_ptr<float>(),
         ConvGradients{data_or_null(grad_x), data_or_null(grad_weight), data_or_null(grad_bias)});
     return {grad_x, grad_weight, grad_bias};
   }
 };
 
-// --- Group norm. ----------------------------------------------------------------------------------------------------------------
+// --- Group norm.
 
 NormShape norm_shape(const at::Tensor& x, int64_t groups, double eps, bool use_silu) {
   return {x.size(0), x.size(2) * x.size(3), x.size(1), groups, static_cast<float>(eps), use_silu};
 }
 
 struct Norm : Function<Norm> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                            const Optional& optional_offset, const Optional& optional_scale, const Optional& optional_shift,
-                            int64_t groups, double eps, bool use_silu) {
-    const at::Tensor x = input.contiguous(kChannelsLast), offset = rows_of(optional_offset), scale = rows_of(optional_scale),
-                     shift = rows_of(optional_shift);
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            const Optional& optional_offset, const Optional& optional_scale,
+                            const Optional& optional_shift, int64_t groups, double eps,
+                            bool use_silu) {
+    const at::Tensor x = input.contiguous(kChannelsLast), offset = rows_of(optional_offset),
+                     scale = rows_of(optional_scale), shift = rows_of(optional_shift);
     const NormShape shape = norm_shape(x, groups, eps, use_silu);
     at::Tensor y = image_like(x.sizes()), moments = at::empty({2, shape.batch, groups}, at::kFloat);
-    group_norm_forward(shape, inputs_of(x, weight, bias, offset, scale, shift), y.data_ptr<float>(), moments[0].data_ptr<float>(),
-                       moments[1].data_ptr<float>());
+    group_norm_forward(shape, inputs_of(x, weight, bias, offset, scale, shift), y.data_ptr<float>(),
+                       moments[0].data_ptr<float>(), moments[1].data_ptr<float>());
     context->save_for_backward({x, weight, bias, offset, scale, shift, moments});
     context->saved_data["eps"] = eps;
     context->saved_data["use_silu"] = use_silu;
@@ -101,27 +119,32 @@ struct Norm : Function<Norm> {
     const variable_list s = context->get_saved_variables();
     const at::Tensor &x = s[0], &moments = s[6];
     const at::Tensor grad_y = gradients[0].contiguous(kChannelsLast);
-    const auto like = [](const at::Tensor& tensor) { return tensor.defined() ? at::empty(tensor.sizes(), at::kFloat) : at::Tensor(); };
-    const at::Tensor grad_x = image_like(x.sizes()), grad_weight = like(s[1]), grad_bias = like(s[2]), grad_offset = like(s[3]),
-                     grad_scale = like(s[4]), grad_shift = like(s[5]);
+    const auto like = [](const at::Tensor& tensor) {
+      return tensor.defined() ? at::empty(tensor.sizes(), at::kFloat) : at::Tensor();
+    };
+    const at::Tensor grad_x = image_like(x.sizes()), grad_weight = like(s[1]),
+                     grad_bias = like(s[2]), grad_offset = like(s[3]), grad_scale = like(s[4]),
+                     grad_shift = like(s[5]);
     group_norm_backward(
-        norm_shape(x, moments.size(2), context->saved_data["eps"].toDouble(), context->saved_data["use_silu"].toBool()),
-        inputs_of(x, s[1], s[2], s[3], s[4], s[5]), moments[0].data_ptr<float>(), moments[1].data_ptr<float>(),
-        grad_y.data_ptr<float>(),
-        {grad_x.data_ptr<float>(), grad_weight.data_ptr<float>(), grad_bias.data_ptr<float>(), data_or_null(grad_offset),
-         data_or_null(grad_scale), data_or_null(grad_shift)});
+        norm_shape(x, moments.size(2), context->saved_data["eps"].toDouble(),
+                   context->saved_data["use_silu"].toBool()),
+        inputs_of(x, s[1], s[2], s[3], s[4], s[5]), moments[0].data_ptr<float>(),
+        moments[1].data_ptr<float>(), grad_y.data_ptr<float>(),
+        {grad_x.data_ptr<float>(), grad_weight.data_ptr<float>(), grad_bias.data_ptr<float>(),
+         data_or_null(grad_offset), data_or_null(grad_scale), data_or_null(grad_shift)});
     return {grad_x, grad_weight, grad_bias, grad_offset, grad_scale, grad_shift, {}, {}, {}};
   }
 
  private:
-  static NormInputs inputs_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& offset,
-                              const at::Tensor& scale, const at::Tensor& shift) {
-    return {x.data_ptr<float>(), weight.data_ptr<float>(), bias.data_ptr<float>(), data_or_null(offset), data_or_null(scale),
-            data_or_null(shift)};
+  static NormInputs inputs_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                              const at::Tensor& offset, const at::Tensor& scale,
+                              const at::Tensor& shift) {
+    return {x.data_ptr<float>(),  weight.data_ptr<float>(), bias.data_ptr<float>(),
+            data_or_null(offset), data_or_null(scale),      data_or_null(shift)};
   }
 };
 
-// --- Attention. -----------------------------------------------------------------------------------------------------------------
+// --- Attention.
 
 AttentionShape attention_shape(const at::Tensor& qkv, int64_t num_heads) {
   return {qkv.size(0), qkv.size(2) * qkv.size(3), num_heads, qkv.size(1) / (3 * num_heads)};
@@ -132,32 +155,39 @@ struct SelfAttention : Function<SelfAttention> {
     const at::Tensor qkv = input.contiguous(kChannelsLast);
     const AttentionShape shape = attention_shape(qkv, num_heads);
     at::Tensor out = image_like({qkv.size(0), qkv.size(1) / 3, qkv.size(2), qkv.size(3)});
-    at::Tensor weights = at::empty({shape.batch, num_heads, shape.tokens, shape.tokens}, at::kFloat);
-    attention_forward(shape, qkv.data_ptr<float>(), out.data_ptr<float>(), weights.data_ptr<float>());
+    at::Tensor weights =
+        at::empty({shape.batch, num_heads, shape.tokens, shape.tokens}, at::kFloat);
+    attention_forward(shape, qkv.data_ptr<float>(), out.data_ptr<float>(),
+                      weights.data_ptr<float>());
     context->save_for_backward({qkv, weights});
     return out;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &qkv = saved[0], &weights = saved[1];
-    const at::Tensor grad_out = gradients[0].contiguous(kChannelsLast), grad_qkv = image_like(qkv.sizes());
-    attention_backward(attention_shape(qkv, weights.size(1)), qkv.data_ptr<float>(), weights.data_ptr<float>(),
-                       grad_out.data_ptr<float>(), grad_qkv.data_ptr<float>());
+    const at::Tensor grad_out = gradients[0].contiguous(kChannelsLast),
+                     grad_qkv = image_like(qkv.sizes());
+    attention_backward(attention_shape(qkv, weights.size(1)), qkv.data_ptr<float>(),
+                       weights.data_ptr<float>(), grad_out.data_ptr<float>(),
+                       grad_qkv.data_ptr<float>());
     return {grad_qkv, {}};
   }
 };
 
-// --- Sum. -----------------------------------------------------------------------------------------------------------------------
+// --- Sum.
 
-EQUIPOISE_SIMD void add_scaled(int64_t size, const float* a, const float* b, float factor, float* sum) {
+EQUIPOISE_SIMD void add_scaled(int64_t size, const float* a, const float* b, float factor,
+                               float* sum) {
   for (int64_t i = 0; i < size; ++i) sum[i] = (a[i] + b[i]) * factor;
 }
 
 struct ScaledSum : Function<ScaledSum> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& a, const at::Tensor& b, double factor) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& a, const at::Tensor& b,
+                            double factor) {
     const at::Tensor first = a.contiguous(kChannelsLast), second = b.contiguous(kChannelsLast);
     at::Tensor sum = image_like(first.sizes());
-    add_scaled(sum.numel(), first.data_ptr<float>(), second.data_ptr<float>(), static_cast<float>(factor), sum.data_ptr<float>());
+    add_scaled(sum.numel(), first.data_ptr<float>(), second.data_ptr<float>(),
+               static_cast<float>(factor), sum.data_ptr<float>());
     context->saved_data["factor"] = factor;
     return sum;
   }
@@ -175,20 +205,26 @@ bool handles(const at::Tensor& x) {
 
 bool handles_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
   const int64_t kernel = weight.size(-1);
-  return handles(x) && weight.size(-2) == kernel && padding == kernel / 2 && (kernel == 1 || kernel == 3);
+  return handles(x) && weight.size(-2) == kernel && padding == kernel / 2 &&
+         (kernel == 1 || kernel == 3);
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return Convolution::apply(x, weight, optional(bias));
 }
 
-at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormModulation& modulation,
-                      int64_t groups, double eps, bool use_silu) {
-  return Norm::apply(x, weight, bias, optional(modulation.offset), optional(modulation.scale), optional(modulation.shift), groups, eps, use_silu);
+at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      const NormModulation& modulation, int64_t groups, double eps, bool use_silu) {
+  return Norm::apply(x, weight, bias, optional(modulation.offset), optional(modulation.scale),
+                     optional(modulation.shift), groups, eps, use_silu);
 }
 
-at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) { return SelfAttention::apply(qkv, num_heads); }
+at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) {
+  return SelfAttention::apply(qkv, num_heads);
+}
 
-at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) { return ScaledSum::apply(a, b, factor); }
+at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) {
+  return ScaledSum::apply(a, b, factor);
+}
 
 }  // namespace equipoise::nets::kernels

@@ -1,8 +1,10 @@
-// The operators of nets/ops.h on a processor, as differentiable functions of float32 images kept channels-last.
+// The operators of nets/ops.h on a processor, as differentiable functions of float32 images kept
+// channels-last.
 //
-// ops.h asks `handles`, and uses its LibTorch twin of the operator where the answer is no (other devices, float64, odd shapes).
-// Layout: every result is a [B,C,H,W] tensor in channels-last memory; inputs in another layout are brought into it. Gradients cannot
-// be differentiated again (create_graph).
+// ops.h asks `handles`, and uses its LibTorch twin of the operator where the answer is no (other
+// devices, float64, odd shapes). Layout: every result is a [B,C,H,W] tensor in channels-last
+// memory; inputs in another layout are brought into it. Gradients cannot be differentiated again
+// (create_graph).
 #pragma once
 
 #include <torch/types.h>
@@ -20,8 +22,8 @@ bool handles_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 /// kernels/group_norm.h on tensors. weight, bias [C]; offset, scale, shift [B,C] or undefined.
-at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormModulation& modulation,
-                      int64_t groups, double eps, bool use_silu);
+at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      const NormModulation& modulation, int64_t groups, double eps, bool use_silu);
 
 /// kernels/attention.h on tensors. qkv [B,3C,H,W] -> [B,C,H,W].
 at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);

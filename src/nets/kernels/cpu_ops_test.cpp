@@ -1,4 +1,5 @@
-// Our operators against LibTorch's in float64: values and all gradients, over shapes drawn at random.
+// Our operators against LibTorch's in float64: values and all gradients, over shapes drawn at
+// random.
 #include "nets/kernels/cpu_ops.h"
 
 #include <functional>
@@ -23,17 +24,21 @@ at::Tensor random(at::IntArrayRef shape, uint32_t part) {
 /// The result and the gradients of sum(result * projection), as float64.
 Tensors value_and_gradients(const Operator& function, const Tensors& inputs, at::ScalarType type) {
   Tensors leaves;
-  for (const at::Tensor& input : inputs) leaves.push_back(input.detach().to(type).clone().requires_grad_(true));
+  for (const at::Tensor& input : inputs)
+    leaves.push_back(input.detach().to(type).clone().requires_grad_(true));
   const at::Tensor result = function(leaves);
   const at::Tensor projection = random(result.sizes(), 99).to(type);
   Tensors all{result.detach().to(at::kDouble)};
-  for (const at::Tensor& gradient : torch::autograd::grad({(result * projection).sum()}, leaves)) all.push_back(gradient.to(at::kDouble));
+  for (const at::Tensor& gradient : torch::autograd::grad({(result * projection).sum()}, leaves))
+    all.push_back(gradient.to(at::kDouble));
   return all;
 }
 
-/// |ours - twin| / max(|twin|, 1), the largest over the result and the gradients: some gradients are zero by an invariance.
+/// |ours - twin| / max(|twin|, 1), the largest over the result and the gradients: some gradients
+/// are zero by an invariance.
 double worst_error(const Operator& ours, const Operator& twin, const Tensors& inputs) {
-  const Tensors actual = value_and_gradients(ours, inputs, at::kFloat), expected = value_and_gradients(twin, inputs, at::kDouble);
+  const Tensors actual = value_and_gradients(ours, inputs, at::kFloat),
+                expected = value_and_gradients(twin, inputs, at::kDouble);
   double worst = 0;
   for (size_t i = 0; i < actual.size(); ++i) {
     const double size = expected[i].norm().item<double>();
@@ -44,30 +49,44 @@ double worst_error(const Operator& ours, const Operator& twin, const Tensors& in
 
 constexpr double kFloatError = 2e-5;
 
-int64_t drawn(int64_t from, int64_t to) { return *rc::gen::inRange<int64_t>(from, to + 1); }
+int64_t drawn(int64_t from, int64_t to) {
+  return *rc::gen::inRange<int64_t>(from, to + 1);
+}
 
 RC_GTEST_PROP(Convolution, AgreesWithLibTorchInFloat64, ()) {
-  const int64_t batch = drawn(1, 3), in = drawn(1, 40), out = drawn(1, 40), height = drawn(1, 13), width = drawn(1, 13),
-                kernel = *rc::gen::element<int64_t>(1, 3);
-  const Tensors inputs{random({batch, in, height, width}, 0), random({out, in, kernel, kernel}, 1), random({1, out}, 2)[0]};
-  RC_ASSERT(worst_error([](const Tensors& t) { return convolution(t[0], t[1], t[2]); },
-                        [&](const Tensors& t) { return at::conv2d(t[0], t[1], t[2], 1, kernel / 2); }, inputs) < kFloatError);
+  const int64_t batch = drawn(1, 3), in = drawn(1, 40), out = drawn(1, 40), height = drawn(1, 13),
+                width = drawn(1, 13), kernel = *rc::gen::element<int64_t>(1, 3);
+  const Tensors inputs{random({batch, in, height, width}, 0), random({out, in, kernel, kernel}, 1),
+                       random({1, out}, 2)[0]};
+  RC_ASSERT(
+      worst_error([](const Tensors& t) { return convolution(t[0], t[1], t[2]); },
+                  [&](const Tensors& t) { return at::conv2d(t[0], t[1], t[2], 1, kernel / 2); },
+                  inputs) < kFloatError);
 }
 
 TEST(Convolution, WorksInBlocksOfTilesWhenImagesAreMany) {
-  const Tensors inputs{random({40, 48, 14, 14}, 0), random({56, 48, 3, 3}, 1), random({1, 56}, 2)[0]};
-  EXPECT_LT(worst_error([](const Tensors& t) { return convolution(t[0], t[1], t[2]); },
-                        [](const Tensors& t) { return at::conv2d(t[0], t[1], t[2], 1, 1); }, inputs), kFloatError);
+  const Tensors inputs{random({40, 48, 14, 14}, 0), random({56, 48, 3, 3}, 1),
+                       random({1, 56}, 2)[0]};
+  EXPECT_LT(
+      worst_error([](const Tensors& t) { return convolution(t[0], t[1], t[2]); },
+                  [](const Tensors& t) { return at::conv2d(t[0], t[1], t[2], 1, 1); }, inputs),
+      kFloatError);
 }
 
 TEST(Convolution, NeedsNoBiasAndTakesAnyLayout) {
   const Tensors inputs{random({2, 6, 5, 8}, 0), random({12, 6, 3, 3}, 1)};
-  EXPECT_LT(worst_error([](const Tensors& t) { return convolution(t[0].transpose(2, 3), t[1], {}); },
-                        [](const Tensors& t) { return at::conv2d(t[0].transpose(2, 3), t[1], c10::nullopt, 1, 1); }, inputs), kFloatError);
+  EXPECT_LT(
+      worst_error([](const Tensors& t) { return convolution(t[0].transpose(2, 3), t[1], {}); },
+                  [](const Tensors& t) {
+                    return at::conv2d(t[0].transpose(2, 3), t[1], c10::nullopt, 1, 1);
+                  },
+                  inputs),
+      kFloatError);
 }
 
 TEST(Convolution, ComputesOnlyTheGradientsAskedFor) {
-  const at::Tensor x = random({2, 8, 6, 6}, 0).requires_grad_(true), weight = random({8, 8, 3, 3}, 1), bias = random({1, 8}, 2)[0];
+  const at::Tensor x = random({2, 8, 6, 6}, 0).requires_grad_(true),
+                   weight = random({8, 8, 3, 3}, 1), bias = random({1, 8}, 2)[0];
   const at::Tensor y = convolution(x, weight, bias);
   const at::Tensor gradient = torch::autograd::grad({y.sum()}, {x})[0];
   const at::Tensor twin = at::conv2d(x, weight, bias, 1, 1);
@@ -82,10 +101,13 @@ TEST(Convolution, OfOneImageAgreesWithinRoundingInAnyBatch) {
 }
 
 RC_GTEST_PROP(GroupNorm, AgreesWithLibTorchInFloat64, ()) {
-  const int64_t batch = drawn(1, 3), groups = drawn(1, 6), size = drawn(1, 9), height = drawn(2, 7), width = drawn(2, 7);
+  const int64_t batch = drawn(1, 3), groups = drawn(1, 6), size = drawn(1, 9), height = drawn(2, 7),
+                width = drawn(2, 7);
   const int64_t channels = groups * size;
-  const bool use_silu = *rc::gen::arbitrary<bool>(), use_offset = *rc::gen::arbitrary<bool>(), use_scale = *rc::gen::arbitrary<bool>();
-  Tensors inputs{random({batch, channels, height, width}, 0) * 2 + 3, random({1, channels}, 1)[0], random({1, channels}, 2)[0]};
+  const bool use_silu = *rc::gen::arbitrary<bool>(), use_offset = *rc::gen::arbitrary<bool>(),
+             use_scale = *rc::gen::arbitrary<bool>();
+  Tensors inputs{random({batch, channels, height, width}, 0) * 2 + 3, random({1, channels}, 1)[0],
+                 random({1, channels}, 2)[0]};
   if (use_offset) inputs.push_back(random({batch, channels}, 3));
   if (use_scale) {
     inputs.push_back(random({batch, channels}, 4));
@@ -101,31 +123,41 @@ RC_GTEST_PROP(GroupNorm, AgreesWithLibTorchInFloat64, ()) {
     }
     return result;
   };
-  RC_ASSERT(worst_error([&](const Tensors& t) { return group_norm(t[0], t[1], t[2], modulation(t), groups, 1e-5, use_silu); },
-                        [&](const Tensors& t) {
-                          return group_norm_silu(t[0], t[1], t[2], {groups, 1e-5, use_silu}, modulation(t));  // float64: the twin
-                        },
-                        inputs) < 10 * kFloatError);
+  RC_ASSERT(worst_error(
+                [&](const Tensors& t) {
+                  return group_norm(t[0], t[1], t[2], modulation(t), groups, 1e-5, use_silu);
+                },
+                [&](const Tensors& t) {
+                  return group_norm_silu(t[0], t[1], t[2], {groups, 1e-5, use_silu},
+                                         modulation(t));  // float64: the twin
+                },
+                inputs) < 10 * kFloatError);
 }
 
 TEST(GroupNorm, LosesNothingToALargeMean) {
   const Tensors inputs{random({2, 8, 6, 6}, 0) + 1000, at::ones({8}), at::zeros({8})};
-  EXPECT_LT(worst_error([](const Tensors& t) { return group_norm(t[0], t[1], t[2], {}, 2, 1e-5, false); },
-                        [](const Tensors& t) { return at::group_norm(t[0], 2, t[1], t[2], 1e-5); }, inputs), 1e-3);
+  EXPECT_LT(worst_error(
+                [](const Tensors& t) { return group_norm(t[0], t[1], t[2], {}, 2, 1e-5, false); },
+                [](const Tensors& t) { return at::group_norm(t[0], 2, t[1], t[2], 1e-5); }, inputs),
+            1e-3);
 }
 
 TEST(GroupNorm, SiluStaysFiniteAtItsEnds) {
-  const at::Tensor x = at::tensor({-3000.0f, 3000.0f, 1.0f, -1.0f}).reshape({1, 1, 2, 2}).requires_grad_(true);
+  const at::Tensor x =
+      at::tensor({-3000.0f, 3000.0f, 1.0f, -1.0f}).reshape({1, 1, 2, 2}).requires_grad_(true);
   const at::Tensor y = group_norm(x, at::ones({1}) * 1e4, at::zeros({1}), {}, 1, 1e-5, true);
   EXPECT_TRUE(at::isfinite(y).all().item<bool>());
   EXPECT_TRUE(at::isfinite(torch::autograd::grad({y.sum()}, {x})[0]).all().item<bool>());
 }
 
 RC_GTEST_PROP(SelfAttention, AgreesWithLibTorchInFloat64, ()) {
-  const int64_t batch = drawn(1, 3), heads = drawn(1, 3), size = drawn(1, 20), height = drawn(1, 7), width = drawn(1, 7);
+  const int64_t batch = drawn(1, 3), heads = drawn(1, 3), size = drawn(1, 20), height = drawn(1, 7),
+                width = drawn(1, 7);
   const Tensors inputs{random({batch, 3 * heads * size, height, width}, 0) * 2};
   RC_ASSERT(worst_error([&](const Tensors& t) { return self_attention(t[0], heads); },
-                        [&](const Tensors& t) { return nets::self_attention(t[0], heads); },  // float64: the twin
+                        [&](const Tensors& t) {
+                          return nets::self_attention(t[0], heads);
+                        },  // float64: the twin
                         inputs) < kFloatError);
 }
 
@@ -139,7 +171,8 @@ TEST(SelfAttention, StaysFiniteWhenOnePositionTakesAll) {
 TEST(ScaledSum, AgreesWithLibTorch) {
   const Tensors inputs{random({2, 5, 3, 4}, 0), random({2, 5, 3, 4}, 1)};
   EXPECT_LT(worst_error([](const Tensors& t) { return scaled_sum(t[0], t[1], 0.7); },
-                        [](const Tensors& t) { return (t[0] + t[1]) * 0.7; }, inputs), 1e-6);
+                        [](const Tensors& t) { return (t[0] + t[1]) * 0.7; }, inputs),
+            1e-6);
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ struct Product {
   float beta = 0;
 };
 
-/// C = op(A) op(B) + beta C. C [rows, columns] with row stride `stride`, op(A) [rows, inner], op(B) [inner, columns].
+/// C = op(A) op(B) + beta C. C [rows, columns] with row stride `stride`, op(A) [rows, inner], op(B)
+/// [inner, columns].
 void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride);
 
 }  // namespace equipoise::nets::kernels

@@ -6,11 +6,12 @@
 
 namespace equipoise::nets::kernels {
 
-// oneDNN's own product: on the small matrices of a Winograd convolution it is a third faster than OpenBLAS's.
+// oneDNN's own product: on the small matrices of a Winograd convolution it is a third faster than
+// OpenBLAS's.
 void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride) {
   const dnnl_status_t status =
-      dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', product.rows, product.columns, product.inner, 1.0f, a.data,
-                 a.stride, b.data, b.stride, product.beta, c, stride);
+      dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', product.rows, product.columns,
+                 product.inner, 1.0f, a.data, a.stride, b.data, b.stride, product.beta, c, stride);
   EQUIPOISE_ASSERT(status == dnnl_success);
 }
 

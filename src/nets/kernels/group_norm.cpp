@@ -10,13 +10,16 @@
 namespace equipoise::nets::kernels {
 namespace {
 
-/// What an image's normalisation is to each channel: z = x gain + start, and x - centre = h / inverse.
+/// What an image's normalisation is to each channel: z = x gain + start, and x - centre = h /
+/// inverse.
 struct Affine {
-  explicit Affine(int64_t channels) : gain(channels), start(channels), centre(channels), inverse(channels) {}
+  explicit Affine(int64_t channels)
+      : gain(channels), start(channels), centre(channels), inverse(channels) {}
   std::vector<float> gain, start, centre, inverse;
 };
 
-void fold(const NormShape& shape, const NormInputs& in, int64_t image, const float* mean, const float* inverse, Affine& affine) {
+void fold(const NormShape& shape, const NormInputs& in, int64_t image, const float* mean,
+          const float* inverse, Affine& affine) {
   const int64_t size = shape.channels / shape.groups;
   for (int64_t c = 0; c < shape.channels; ++c) {
     const int64_t i = image * shape.channels + c, g = image * shape.groups + c / size;
@@ -24,11 +27,13 @@ void fold(const NormShape& shape, const NormInputs& in, int64_t image, const flo
     affine.centre[c] = mean[g] - (in.offset ? in.offset[i] : 0.0f);
     affine.inverse[c] = inverse[g];
     affine.gain[c] = inverse[g] * in.weight[c] * modulation;
-    affine.start[c] = in.bias[c] * modulation + (in.shift ? in.shift[i] : 0.0f) - affine.centre[c] * affine.gain[c];
+    affine.start[c] = in.bias[c] * modulation + (in.shift ? in.shift[i] : 0.0f) -
+                      affine.centre[c] * affine.gain[c];
   }
 }
 
-EQUIPOISE_SIMD void add_up_squares(int64_t pixels, int64_t channels, const float* x, const float* centre, float* sums) {
+EQUIPOISE_SIMD void add_up_squares(int64_t pixels, int64_t channels, const float* x,
+                                   const float* centre, float* sums) {
   std::fill_n(sums, channels, 0.0f);
   for (int64_t p = 0; p < pixels; ++p)
     over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
@@ -37,8 +42,8 @@ EQUIPOISE_SIMD void add_up_squares(int64_t pixels, int64_t channels, const float
     });
 }
 
-EQUIPOISE_SIMD void apply(int64_t pixels, int64_t channels, const float* x, const float* gain, const float* start, bool use_silu,
-                          float* y) {
+EQUIPOISE_SIMD void apply(int64_t pixels, int64_t channels, const float* x, const float* gain,
+                          const float* start, bool use_silu, float* y) {
   for (int64_t p = 0; p < pixels; ++p)
     over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
       const V z = load<V>(x + p * channels + c) * load<V>(gain + c) + load<V>(start + c);
@@ -48,14 +53,16 @@ EQUIPOISE_SIMD void apply(int64_t pixels, int64_t channels, const float* x, cons
 
 /// Per channel: sums over pixels of dz, dz (x - centre) and x - centre.
 struct ChannelSums {
-  explicit ChannelSums(int64_t channels) : gradient(channels), product(channels), deviation(channels) {}
+  explicit ChannelSums(int64_t channels)
+      : gradient(channels), product(channels), deviation(channels) {}
   std::vector<float> gradient, product, deviation;
 };
 
 /// grad_z into `grad_x`, and its sums.
-EQUIPOISE_SIMD void backward_of_silu(int64_t pixels, int64_t channels, const float* x, const float* grad_y, const float* gain,
-                                     const float* start, const float* centre, bool use_silu, float* grad_z, float* gradient,
-                                     float* product, float* deviation) {
+EQUIPOISE_SIMD void backward_of_silu(int64_t pixels, int64_t channels, const float* x,
+                                     const float* grad_y, const float* gain, const float* start,
+                                     const float* centre, bool use_silu, float* grad_z,
+                                     float* gradient, float* product, float* deviation) {
   std::fill_n(gradient, channels, 0.0f);
   std::fill_n(product, channels, 0.0f);
   std::fill_n(deviation, channels, 0.0f);
@@ -78,12 +85,14 @@ EQUIPOISE_SIMD void backward_of_silu(int64_t pixels, int64_t channels, const flo
 }
 
 /// grad_x = grad_z gain - slope (x - centre) - constant, in place.
-EQUIPOISE_SIMD void backward_of_norm(int64_t pixels, int64_t channels, const float* x, const float* gain, const float* slope,
-                                     const float* constant, float* grad) {
+EQUIPOISE_SIMD void backward_of_norm(int64_t pixels, int64_t channels, const float* x,
+                                     const float* gain, const float* slope, const float* constant,
+                                     float* grad) {
   for (int64_t p = 0; p < pixels; ++p)
     over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
       const int64_t i = p * channels + c;
-      store(grad + i, load<V>(grad + i) * load<V>(gain + c) - load<V>(x + i) * load<V>(slope + c) - load<V>(constant + c));
+      store(grad + i, load<V>(grad + i) * load<V>(gain + c) - load<V>(x + i) * load<V>(slope + c) -
+                          load<V>(constant + c));
     });
 }
 
@@ -97,32 +106,43 @@ double group_sum(int64_t group, int64_t size, Value value) {
 
 }  // namespace
 
-void group_norm_forward(const NormShape& shape, const NormInputs& in, float* y, float* mean, float* inverse) {
-  const int64_t channels = shape.channels, size = channels / shape.groups, stride = shape.pixels * channels;
+void group_norm_forward(const NormShape& shape, const NormInputs& in, float* y, float* mean,
+                        float* inverse) {
+  const int64_t channels = shape.channels, size = channels / shape.groups,
+                stride = shape.pixels * channels;
   const double count = static_cast<double>(shape.pixels * size);
   std::vector<float> sums(channels);
   Affine affine(channels);
   for (int64_t image = 0; image < shape.batch; ++image) {
     const float* x = in.x + image * stride;
-    const auto offset = [&](int64_t c) { return in.offset ? in.offset[image * channels + c] : 0.0f; };
+    const auto offset = [&](int64_t c) {
+      return in.offset ? in.offset[image * channels + c] : 0.0f;
+    };
     float *means = mean + image * shape.groups, *inverses = inverse + image * shape.groups;
     sum_rows(shape.pixels, channels, x, sums.data());
     for (int64_t g = 0; g < shape.groups; ++g)
-      means[g] = static_cast<float>(
-          group_sum(g, size, [&](int64_t c) { return sums[c] + static_cast<double>(shape.pixels) * offset(c); }) / count);
+      means[g] = static_cast<float>(group_sum(g, size,
+                                              [&](int64_t c) {
+                                                return sums[c] + static_cast<double>(shape.pixels) *
+                                                                     offset(c);
+                                              }) /
+                                    count);
     for (int64_t c = 0; c < channels; ++c) affine.centre[c] = means[c / size] - offset(c);
     add_up_squares(shape.pixels, channels, x, affine.centre.data(), sums.data());
     for (int64_t g = 0; g < shape.groups; ++g)
-      inverses[g] =
-          static_cast<float>(1 / std::sqrt(group_sum(g, size, [&](int64_t c) { return sums[c]; }) / count + shape.eps));
+      inverses[g] = static_cast<float>(
+          1 /
+          std::sqrt(group_sum(g, size, [&](int64_t c) { return sums[c]; }) / count + shape.eps));
     fold(shape, in, image, mean, inverse, affine);
-    apply(shape.pixels, channels, x, affine.gain.data(), affine.start.data(), shape.use_silu, y + image * stride);
+    apply(shape.pixels, channels, x, affine.gain.data(), affine.start.data(), shape.use_silu,
+          y + image * stride);
   }
 }
 
-void group_norm_backward(const NormShape& shape, const NormInputs& in, const float* mean, const float* inverse,
-                         const float* grad_y, const NormGradients& grad) {
-  const int64_t channels = shape.channels, size = channels / shape.groups, stride = shape.pixels * channels;
+void group_norm_backward(const NormShape& shape, const NormInputs& in, const float* mean,
+                         const float* inverse, const float* grad_y, const NormGradients& grad) {
+  const int64_t channels = shape.channels, size = channels / shape.groups,
+                stride = shape.pixels * channels;
   const double count = static_cast<double>(shape.pixels * size);
   Affine affine(channels);
   ChannelSums sums(channels);
@@ -132,29 +152,35 @@ void group_norm_backward(const NormShape& shape, const NormInputs& in, const flo
   for (int64_t image = 0; image < shape.batch; ++image) {
     const float* x = in.x + image * stride;
     fold(shape, in, image, mean, inverse, affine);
-    backward_of_silu(shape.pixels, channels, x, grad_y + image * stride, affine.gain.data(), affine.start.data(),
-                     affine.centre.data(), shape.use_silu, grad.x + image * stride, sums.gradient.data(), sums.product.data(),
+    backward_of_silu(shape.pixels, channels, x, grad_y + image * stride, affine.gain.data(),
+                     affine.start.data(), affine.centre.data(), shape.use_silu,
+                     grad.x + image * stride, sums.gradient.data(), sums.product.data(),
                      sums.deviation.data());
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t i = image * channels + c;
-      const float along_h = affine.inverse[c] * sums.product[c], modulation = in.scale ? 1 + in.scale[i] : 1.0f;
+      const float along_h = affine.inverse[c] * sums.product[c],
+                  modulation = in.scale ? 1 + in.scale[i] : 1.0f;
       grad.weight[c] += modulation * along_h;
       grad.bias[c] += modulation * sums.gradient[c];
       if (grad.scale) grad.scale[i] = in.weight[c] * along_h + in.bias[c] * sums.gradient[c];
       if (grad.shift) grad.shift[i] = sums.gradient[c];
     }
     for (int64_t g = 0; g < shape.groups; ++g) {
-      const double mean_gradient = group_sum(g, size, [&](int64_t c) { return affine.gain[c] * sums.gradient[c]; }) / count;
-      const double mean_product = group_sum(g, size, [&](int64_t c) { return affine.gain[c] * sums.product[c]; }) / count;
+      const double mean_gradient =
+          group_sum(g, size, [&](int64_t c) { return affine.gain[c] * sums.gradient[c]; }) / count;
+      const double mean_product =
+          group_sum(g, size, [&](int64_t c) { return affine.gain[c] * sums.product[c]; }) / count;
       for (int64_t c = g * size; c < (g + 1) * size; ++c) {
         slope[c] = static_cast<float>(mean_product * affine.inverse[c] * affine.inverse[c]);
         constant[c] = static_cast<float>(mean_gradient) - slope[c] * affine.centre[c];
         if (grad.offset)
-          grad.offset[image * channels + c] = affine.gain[c] * sums.gradient[c] - slope[c] * sums.deviation[c] -
-                                              static_cast<float>(mean_gradient * static_cast<double>(shape.pixels));
+          grad.offset[image * channels + c] =
+              affine.gain[c] * sums.gradient[c] - slope[c] * sums.deviation[c] -
+              static_cast<float>(mean_gradient * static_cast<double>(shape.pixels));
       }
     }
-    backward_of_norm(shape.pixels, channels, x, affine.gain.data(), slope.data(), constant.data(), grad.x + image * stride);
+    backward_of_norm(shape.pixels, channels, x, affine.gain.data(), slope.data(), constant.data(),
+                     grad.x + image * stride);
   }
 }
 

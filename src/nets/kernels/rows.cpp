@@ -15,7 +15,8 @@ EQUIPOISE_SIMD void sum_rows(int64_t rows, int64_t channels, const float* values
 }
 
 void fill_rows(int64_t rows, int64_t channels, const float* row_values, float* values) {
-  for (int64_t row = 0; row < rows; ++row) std::copy_n(row_values, channels, values + row * channels);
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy_n(row_values, channels, values + row * channels);
 }
 
 }  // namespace equipoise::nets::kernels

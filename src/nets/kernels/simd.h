@@ -1,12 +1,14 @@
-// Eight floats at a time, for the loops over channels. Functions marked EQUIPOISE_SIMD are compiled for several instruction sets
-// and the best one the processor has is picked when the program starts; what they inline follows them.
+// Eight floats at a time, for the loops over channels. Functions marked EQUIPOISE_SIMD are compiled
+// for several instruction sets and the best one the processor has is picked when the program
+// starts; what they inline follows them.
 #pragma once
 
 #include <bit>
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define EQUIPOISE_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define EQUIPOISE_SIMD
@@ -15,7 +17,8 @@
 #define EQUIPOISE_LAMBDA_INLINE __attribute__((always_inline))
 
 #ifdef __GNUC__
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors never cross a call: everything that takes one is inlined
+#pragma GCC diagnostic ignored \
+    "-Wpsabi"  // vectors never cross a call: everything that takes one is inlined
 #endif
 
 namespace equipoise::nets::kernels {
@@ -73,11 +76,13 @@ EQUIPOISE_INLINE void over_channels(int64_t channels, Body body) {
   for (; c < channels; ++c) body(float{}, c);
 }
 
-/// e^x within 2e-7 relative for |x| <= 87, held at the ends beyond. x = n ln 2 + r, e^r by a polynomial of degree 6.
+/// e^x within 2e-7 relative for |x| <= 87, held at the ends beyond. x = n ln 2 + r, e^r by a
+/// polynomial of degree 6.
 template <class V>
 EQUIPOISE_INLINE V exponential(V x) {
   using Int = typename Lanes<V>::Int;
-  constexpr float kLimit = 87.0f, kRounding = 0x1.8p23f;  // adding kRounding leaves the nearest integer in the low bits
+  constexpr float kLimit = 87.0f;
+  constexpr float kRounding = 0x1.8p23f;  // added, it leaves the nearest integer in the low bits
   x = x < -kLimit ? V{} - kLimit : x;
   x = x > kLimit ? V{} + kLimit : x;
   const V shifted = x * 1.44269504f + kRounding;
@@ -88,7 +93,8 @@ EQUIPOISE_INLINE V exponential(V x) {
   p = p * r + 1.6666667e-1f;
   p = p * r + 0.5f;
   p = p * (r * r) + r + 1.0f;
-  const Int exponent = (std::bit_cast<Int>(shifted) + (127 - std::bit_cast<int32_t>(kRounding))) << 23;
+  const Int exponent = (std::bit_cast<Int>(shifted) + (127 - std::bit_cast<int32_t>(kRounding)))
+                       << 23;
   return p * std::bit_cast<V>(exponent);
 }
 

@@ -11,10 +11,12 @@ namespace equipoise::nets::kernels {
 namespace {
 
 constexpr int64_t kOut = 4, kPatch = 6, kPoints = kPatch * kPatch, kTaps = 3;
-constexpr int64_t kPadding = 16;  // floats between two of 36 matrices: keeps them from falling on the same cache sets
-constexpr int64_t kBlockFloats = 512 * 1024;  // of transformed input and output together; measured, larger is no faster
+// Floats between two of 36 matrices: keeps them from falling on the same cache sets.
+constexpr int64_t kPadding = 16;
+// Of transformed input and output together; measured, larger is no faster.
+constexpr int64_t kBlockFloats = 512 * 1024;
 
-// --- The three transforms and their adjoints in one dimension. ------------------------------------------------------------------
+// --- The three transforms and their adjoints in one dimension.
 
 struct InputTransform {  // B^T
   static constexpr int kIn = 6, kOut = 6;
@@ -61,7 +63,8 @@ struct OutputAdjoint {  // A
   static constexpr int kIn = 4, kOut = 6;
   template <class V>
   static EQUIPOISE_INLINE void apply(const V (&y)[4], V (&o)[6]) {
-    const V even1 = y[0] + y[2], odd1 = y[1] + y[3], even2 = y[0] + 4.0f * y[2], odd2 = 2.0f * y[1] + 8.0f * y[3];
+    const V even1 = y[0] + y[2], odd1 = y[1] + y[3], even2 = y[0] + 4.0f * y[2],
+            odd2 = 2.0f * y[1] + 8.0f * y[3];
     o[0] = y[0];
     o[1] = even1 + odd1;
     o[2] = even1 - odd1;
@@ -114,7 +117,7 @@ EQUIPOISE_INLINE void transform(In in, Out out) {
   }
 }
 
-// --- Tiles. ---------------------------------------------------------------------------------------------------------------------
+// --- Tiles.
 
 struct Tiling {
   explicit Tiling(const ConvShape& shape)
@@ -126,7 +129,8 @@ struct Tiling {
   int64_t height, width, across, per_image, count;
 };
 
-/// Pixel (row, column) of tile `index`'s patch of `size` x `size` pixels, the first one `margin` before the tile.
+/// Pixel (row, column) of tile `index`'s patch of `size` x `size` pixels, the first one `margin`
+/// before the tile.
 struct TilePixels {
   TilePixels(const Tiling& tiling, int64_t index, int64_t margin)
       : tiling(tiling),
@@ -144,7 +148,8 @@ struct TilePixels {
   int64_t image, top, left;
 };
 
-/// Tiles begin … begin + count - 1, worked on together. Their transformed values are 36 matrices [count, channels].
+/// Tiles begin … begin + count - 1, worked on together. Their transformed values are 36 matrices
+/// [count, channels].
 struct Block {
   int64_t begin, count;
   /// From one matrix to the next.
@@ -154,25 +159,28 @@ struct Block {
 /// Addresses of a patch's pixels; those outside the image are `outside`.
 template <class Float, int Size>
 struct Patch {
-  Patch(const Tiling& tiling, int64_t tile, int64_t margin, int64_t channels, Float* image, Float* outside) {
+  Patch(const Tiling& tiling, int64_t tile, int64_t margin, int64_t channels, Float* image,
+        Float* outside) {
     const TilePixels pixels(tiling, tile, margin);
     for (int row = 0; row < Size; ++row)
       for (int column = 0; column < Size; ++column)
-        pixel[row][column] = pixels.has(row, column) ? image + pixels.offset(row, column) * channels : outside;
+        pixel[row][column] =
+            pixels.has(row, column) ? image + pixels.offset(row, column) * channels : outside;
   }
   Float* pixel[Size][Size];
 };
 
 /// values = T (patches of x) T^T; `zeros` [channels] stands for pixels outside the image.
 template <class T, int Margin>
-EQUIPOISE_INLINE void gather_tiles(const Tiling& tiling, Block block, int64_t channels, const float* x, const float* zeros,
-                                   float* values) {
+EQUIPOISE_INLINE void gather_tiles(const Tiling& tiling, Block block, int64_t channels,
+                                   const float* x, const float* zeros, float* values) {
   const int64_t plane = block.plane(channels);
   for (int64_t tile = 0; tile < block.count; ++tile) {
     const Patch<const float, T::kIn> patch(tiling, block.begin + tile, Margin, channels, x, zeros);
     float* to = values + tile * channels;
     over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
-      transform<T, V>([&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load<V>(patch.pixel[row][column] + c); },
+      transform<T, V>([&](int row, int column)
+                          EQUIPOISE_LAMBDA_INLINE { return load<V>(patch.pixel[row][column] + c); },
                       [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE {
                         store(to + (row * T::kOut + column) * plane + c, value);
                       });
@@ -180,18 +188,20 @@ EQUIPOISE_INLINE void gather_tiles(const Tiling& tiling, Block block, int64_t ch
   }
 }
 
-EQUIPOISE_SIMD void transform_input(const Tiling& tiling, Block block, int64_t channels, const float* x, const float* zeros,
-                                    float* values) {
+EQUIPOISE_SIMD void transform_input(const Tiling& tiling, Block block, int64_t channels,
+                                    const float* x, const float* zeros, float* values) {
   gather_tiles<InputTransform, 1>(tiling, block, channels, x, zeros, values);
 }
-EQUIPOISE_SIMD void transform_output_gradient(const Tiling& tiling, Block block, int64_t channels, const float* grad_y,
-                                              const float* zeros, float* values) {
+EQUIPOISE_SIMD void transform_output_gradient(const Tiling& tiling, Block block, int64_t channels,
+                                              const float* grad_y, const float* zeros,
+                                              float* values) {
   gather_tiles<OutputAdjoint, 0>(tiling, block, channels, grad_y, zeros, values);
 }
 
 /// y = A^T (values) A + bias; `ignored` [channels] takes what falls outside the image.
-EQUIPOISE_SIMD void transform_to_output(const Tiling& tiling, Block block, int64_t channels, const float* values,
-                                        const float* bias, float* ignored, float* y) {
+EQUIPOISE_SIMD void transform_to_output(const Tiling& tiling, Block block, int64_t channels,
+                                        const float* values, const float* bias, float* ignored,
+                                        float* y) {
   const int64_t plane = block.plane(channels);
   for (int64_t tile = 0; tile < block.count; ++tile) {
     const Patch<float, kOut> patch(tiling, block.begin + tile, 0, channels, y, ignored);
@@ -199,22 +209,27 @@ EQUIPOISE_SIMD void transform_to_output(const Tiling& tiling, Block block, int64
     over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
       const V start = bias ? load<V>(bias + c) : V{};
       transform<OutputTransform, V>(
-          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load<V>(from + (row * kPatch + column) * plane + c); },
-          [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE { store(patch.pixel[row][column] + c, value + start); });
+          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE {
+            return load<V>(from + (row * kPatch + column) * plane + c);
+          },
+          [&](int row, int column, V value)
+              EQUIPOISE_LAMBDA_INLINE { store(patch.pixel[row][column] + c, value + start); });
     });
   }
 }
 
 /// grad_x += B (values) B^T: patches overlap, so they are added up.
-EQUIPOISE_SIMD void add_input_gradient(const Tiling& tiling, Block block, int64_t channels, const float* values, float* ignored,
-                                       float* grad_x) {
+EQUIPOISE_SIMD void add_input_gradient(const Tiling& tiling, Block block, int64_t channels,
+                                       const float* values, float* ignored, float* grad_x) {
   const int64_t plane = block.plane(channels);
   for (int64_t tile = 0; tile < block.count; ++tile) {
     const Patch<float, kPatch> patch(tiling, block.begin + tile, 1, channels, grad_x, ignored);
     const float* from = values + tile * channels;
     over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
       transform<InputAdjoint, V>(
-          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load<V>(from + (row * kPatch + column) * plane + c); },
+          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE {
+            return load<V>(from + (row * kPatch + column) * plane + c);
+          },
           [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE {
             float* to = patch.pixel[row][column] + c;
             store(to, load<V>(to) + value);
@@ -223,17 +238,23 @@ EQUIPOISE_SIMD void add_input_gradient(const Tiling& tiling, Block block, int64_
   }
 }
 
-// --- Weights: U, 36 matrices [Cout, Cin], so that eight input channels of one output channel lie side by side. -------------------
+// --- Weights: U, 36 matrices [Cout, Cin], so that eight input channels of one output channel lie
+// side by side.
 
-int64_t weight_plane(int64_t in_channels, int64_t out_channels) { return in_channels * out_channels + kPadding; }
+int64_t weight_plane(int64_t in_channels, int64_t out_channels) {
+  return in_channels * out_channels + kPadding;
+}
 
-EQUIPOISE_SIMD void transform_weights(int64_t in_channels, int64_t out_channels, const float* weight, float* u) {
+EQUIPOISE_SIMD void transform_weights(int64_t in_channels, int64_t out_channels,
+                                      const float* weight, float* u) {
   const int64_t plane = weight_plane(in_channels, out_channels);
   for (int64_t out = 0; out < out_channels; ++out) {
     over_channels(in_channels, [&]<class V>(V, int64_t in) EQUIPOISE_LAMBDA_INLINE {
       const float* filters = weight + (out * in_channels + in) * kTaps * kTaps;
       transform<WeightTransform, V>(
-          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load_every<V, kTaps * kTaps>(filters + row * kTaps + column); },
+          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE {
+            return load_every<V, kTaps * kTaps>(filters + row * kTaps + column);
+          },
           [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE {
             store(u + (row * kPatch + column) * plane + out * in_channels + in, value);
           });
@@ -241,13 +262,16 @@ EQUIPOISE_SIMD void transform_weights(int64_t in_channels, int64_t out_channels,
   }
 }
 
-EQUIPOISE_SIMD void transform_weight_gradient(int64_t in_channels, int64_t out_channels, const float* grad_u, float* grad_weight) {
+EQUIPOISE_SIMD void transform_weight_gradient(int64_t in_channels, int64_t out_channels,
+                                              const float* grad_u, float* grad_weight) {
   const int64_t plane = weight_plane(in_channels, out_channels);
   for (int64_t out = 0; out < out_channels; ++out) {
     over_channels(in_channels, [&]<class V>(V, int64_t in) EQUIPOISE_LAMBDA_INLINE {
       float* filters = grad_weight + (out * in_channels + in) * kTaps * kTaps;
       transform<WeightAdjoint, V>(
-          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE { return load<V>(grad_u + (row * kPatch + column) * plane + out * in_channels + in); },
+          [&](int row, int column) EQUIPOISE_LAMBDA_INLINE {
+            return load<V>(grad_u + (row * kPatch + column) * plane + out * in_channels + in);
+          },
           [&](int row, int column, V value) EQUIPOISE_LAMBDA_INLINE {
             store_every<kTaps * kTaps>(filters + row * kTaps + column, value);
           });
@@ -255,7 +279,7 @@ EQUIPOISE_SIMD void transform_weight_gradient(int64_t in_channels, int64_t out_c
   }
 }
 
-// --- The whole. -----------------------------------------------------------------------------------------------------------------
+// --- The whole.
 
 /// Memory that a thread keeps from call to call.
 struct Scratch {
@@ -293,19 +317,21 @@ class Pass {
   /// inputs [36][tiles, in] times U^T -> outputs.
   void filter(Block block, const float* u) const {
     for (int64_t point = 0; point < kPoints; ++point)
-      multiply({block.count, out, in}, {inputs + point * block.plane(in), in}, {u + point * weight_plane(in, out), in, true},
-               outputs + point * block.plane(out), out);
+      multiply({block.count, out, in}, {inputs + point * block.plane(in), in},
+               {u + point * weight_plane(in, out), in, true}, outputs + point * block.plane(out),
+               out);
   }
   /// outputs times U -> inputs.
   void filter_back(Block block, const float* u) const {
     for (int64_t point = 0; point < kPoints; ++point)
-      multiply({block.count, in, out}, {outputs + point * block.plane(out), out}, {u + point * weight_plane(in, out), in},
-               inputs + point * block.plane(in), in);
+      multiply({block.count, in, out}, {outputs + point * block.plane(out), out},
+               {u + point * weight_plane(in, out), in}, inputs + point * block.plane(in), in);
   }
   /// grad_u (+)= outputs^T inputs.
   void correlate(Block block, float* grad_u) const {
     for (int64_t point = 0; point < kPoints; ++point)
-      multiply({out, in, block.count, block.begin == 0 ? 0.0f : 1.0f}, {outputs + point * block.plane(out), out, true},
+      multiply({out, in, block.count, block.begin == 0 ? 0.0f : 1.0f},
+               {outputs + point * block.plane(out), out, true},
                {inputs + point * block.plane(in), in}, grad_u + point * weight_plane(in, out), in);
   }
 
@@ -326,7 +352,8 @@ class Pass {
 
 }  // namespace
 
-void winograd_forward(const ConvShape& shape, const float* x, const float* weight, const float* bias, float* y) {
+void winograd_forward(const ConvShape& shape, const float* x, const float* weight,
+                      const float* bias, float* y) {
   const Pass pass(shape);
   float* u = Scratch::sized(pass.scratch.weights, kPoints * weight_plane(pass.in, pass.out));
   transform_weights(pass.in, pass.out, weight, u);
@@ -337,12 +364,13 @@ void winograd_forward(const ConvShape& shape, const float* x, const float* weigh
   });
 }
 
-void winograd_backward(const ConvShape& shape, const float* x, const float* weight, const float* grad_y,
-                       const ConvGradients& gradients) {
+void winograd_backward(const ConvShape& shape, const float* x, const float* weight,
+                       const float* grad_y, const ConvGradients& gradients) {
   const Pass pass(shape);
   const int64_t pixels = shape.batch * shape.height * shape.width;
   float* u = Scratch::sized(pass.scratch.weights, kPoints * weight_plane(pass.in, pass.out));
-  float* grad_u = Scratch::sized(pass.scratch.weight_gradient, kPoints * weight_plane(pass.in, pass.out));
+  float* grad_u =
+      Scratch::sized(pass.scratch.weight_gradient, kPoints * weight_plane(pass.in, pass.out));
   if (gradients.bias) sum_rows(pixels, pass.out, grad_y, gradients.bias);
   if (gradients.x) {
     transform_weights(pass.in, pass.out, weight, u);

@@ -28,15 +28,18 @@ Table confusion_table(const Json& classifier, const std::vector<std::string>& na
   for (size_t i = 0; i < rows.size(); ++i) {
     table.columns.push_back({class_name(names, i), true});
     Row row = {.cells = {class_name(names, i)}};
-    for (const Json& count : list_at(rows[i], "")) row.cells.push_back(count_text(number_at(count, "")));
+    for (const Json& count : list_at(rows[i], ""))
+      row.cells.push_back(count_text(number_at(count, "")));
     table.rows.push_back(row);
   }
   return table;
 }
 
 std::string facts_text(const Json& classifier) {
-  return "Class shares rest on this classifier. It was trained on " + count_text(number_at(classifier, "/num_train")) +
-         " images that no generator sees and is right on " + percent_text(number_at(classifier, "/accuracy")) + " of " +
+  return "Class shares rest on this classifier. It was trained on " +
+         count_text(number_at(classifier, "/num_train")) +
+         " images that no generator sees and is right on " +
+         percent_text(number_at(classifier, "/accuracy")) + " of " +
          count_text(number_at(classifier, "/num_test")) + " others.";
 }
 
@@ -50,14 +53,16 @@ Section classifier_section(const Json& results) {
   const std::vector<std::vector<double>> shares = row_shares(classifier);
   if (shares.empty()) return section;
   const std::vector<std::string> names = class_names(results);
-  section.body += to_html(
-      Figure{.title = "Confusion matrix",
-             .caption = "Each row sums to 100 %; cells below 0.5 % are left blank.",
-             .panels = {{"", "Confusion matrix of the classifier, accuracy " +
-                                 percent_text(number_at(classifier, "/accuracy")) + "; the counts are in the table below.",
-                         confusion_chart(names, shares)}},
-             .data = confusion_table(classifier, names),
-             .arrangement = Arrangement::kOne});
+  section.body +=
+      to_html(Figure{.title = "Confusion matrix",
+                     .caption = "Each row sums to 100 %; cells below 0.5 % are left blank.",
+                     .panels = {{"",
+                                 "Confusion matrix of the classifier, accuracy " +
+                                     percent_text(number_at(classifier, "/accuracy")) +
+                                     "; the counts are in the table below.",
+                                 confusion_chart(names, shares)}},
+                     .data = confusion_table(classifier, names),
+                     .arrangement = Arrangement::kOne});
   return section;
 }
 

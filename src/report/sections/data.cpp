@@ -32,10 +32,13 @@ std::string facts_text(const Json& results) {
   std::string text = count_text(number_at(results, "/data/num_images")) + " images";
   const std::vector<Json> shape = list_at(results, "/data/shape");
   if (shape.size() == 3)
-    text += fmt::format(" of {} × {} pixels, {} channel{}", text_at(shape[1], ""), text_at(shape[2], ""),
-                        text_at(shape[0], ""), text_at(shape[0], "") == "1" ? "" : "s");
-  return text + ". The model learns from the biased set and the small reference set; the classifier that counts the "
-                "classes, and the images that distances are measured to, are kept apart from both.";
+    text += fmt::format(" of {} × {} pixels, {} channel{}", text_at(shape[1], ""),
+                        text_at(shape[2], ""), text_at(shape[0], ""),
+                        text_at(shape[0], "") == "1" ? "" : "s");
+  return text +
+         ". The model learns from the biased set and the small reference set; the classifier that "
+         "counts the "
+         "classes, and the images that distances are measured to, are kept apart from both.";
 }
 
 }  // namespace
@@ -53,13 +56,15 @@ Section data_section(const Json& results) {
     section.body += to_html(table);
     return section;
   }
-  section.body += to_html(Figure{.title = "Class shares of the training sets",
-                                 .caption = "The dashed strokes are the target shares.",
-                                 .panels = {{"", "Bars of each class's share in the biased and the reference set, with "
-                                                 "the target; the numbers are in the table below.",
-                                             composition_chart(shares, target)}},
-                                 .data = table,
-                                 .arrangement = Arrangement::kOne});
+  section.body += to_html(
+      Figure{.title = "Class shares of the training sets",
+             .caption = "The dashed strokes are the target shares.",
+             .panels = {{"",
+                         "Bars of each class's share in the biased and the reference set, with "
+                         "the target; the numbers are in the table below.",
+                         composition_chart(shares, target)}},
+             .data = table,
+             .arrangement = Arrangement::kOne});
   return section;
 }
 

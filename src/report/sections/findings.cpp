@@ -25,13 +25,15 @@ Html finding_html(const Finding& finding) {
   head += element("strong", {}, finding.subject);
   Html content = element("p", {{"class", "finding-head"}}, head);
   content += element("p", {}, finding.text);
-  if (!finding.limits.empty()) content += element("p", {{"class", "limits"}}, "Limits: " + finding.limits);
+  if (!finding.limits.empty())
+    content += element("p", {{"class", "limits"}}, "Limits: " + finding.limits);
   return element("li", {{"class", std::string("finding ") + severity.css_class}}, content);
 }
 
 std::string alt_text(const std::string& what, const std::vector<MethodEstimate>& estimates) {
   std::string text = what + ":";
-  for (const MethodEstimate& row : estimates) text += fmt::format(" {} {};", row.method, estimate_text(row.estimate));
+  for (const MethodEstimate& row : estimates)
+    text += fmt::format(" {} {};", row.method, estimate_text(row.estimate));
   return text;
 }
 
@@ -49,25 +51,32 @@ Figure overview_figure(const Json& results) {
     if (!variation_floor) variation_floor = total_variation_floor(methods[i]);
     if (!distance_floor) distance_floor = number_at(methods[i], "/frechet/floor/value");
   }
-  Figure figure = {.title = "Where each method stands",
-                   .caption = "Lower is better in both. Lines are intervals. Left of the dashed line a total variation "
-                              "cannot be told from the target's own, and a Fréchet distance is what real images score.",
-                   .panels = {},
-                   .data = {.caption = "Total variation and Fréchet distance by method",
-                            .columns = {{"Method"}, {"Total variation", true}, {"Fréchet distance", true}},
-                            .rows = {}}};
+  Figure figure = {
+      .title = "Where each method stands",
+      .caption =
+          "Lower is better in both. Lines are intervals. Left of the dashed line a total variation "
+          "cannot be told from the target's own, and a Fréchet distance is what real images score.",
+      .panels = {},
+      .data = {.caption = "Total variation and Fréchet distance by method",
+               .columns = {{"Method"}, {"Total variation", true}, {"Fréchet distance", true}},
+               .rows = {}}};
   if (!variations.empty())
-    figure.panels.push_back({"Total variation of class shares to the target", alt_text("Total variation", variations),
-                             estimates_chart(variations, {.title = "total variation", .format = ".2f", .from_zero = true},
-                                             variation_floor)});
+    figure.panels.push_back(
+        {"Total variation of class shares to the target", alt_text("Total variation", variations),
+         estimates_chart(variations,
+                         {.title = "total variation", .format = ".2f", .from_zero = true},
+                         variation_floor)});
   if (!distances.empty())
     figure.panels.push_back(
         {"Fréchet distance to the evaluation images", alt_text("Fréchet distance", distances),
-         estimates_chart(distances, {.title = "Fréchet distance", .format = "~g", .from_zero = true}, distance_floor)});
+         estimates_chart(distances,
+                         {.title = "Fréchet distance", .format = "~g", .from_zero = true},
+                         distance_floor)});
   for (size_t i = 0; i < methods.size(); ++i)
-    figure.data.rows.push_back({.cells = {method_title(methods[i]), estimate_text(total_variation_of(methods[i])),
-                                          estimate_text(estimate_at(methods[i], "/frechet"))},
-                                .hue = static_cast<int>(i)});
+    figure.data.rows.push_back(
+        {.cells = {method_title(methods[i]), estimate_text(total_variation_of(methods[i])),
+                   estimate_text(estimate_at(methods[i], "/frechet"))},
+         .hue = static_cast<int>(i)});
   return figure;
 }
 

@@ -15,18 +15,23 @@ Html method_html(const Json& method, int hue) {
   if (!formula.empty()) description += element("p", {{"class", "formula"}}, formula);
   const std::string options = properties_text(value_at(method, "/options"));
   if (!options.empty()) description += element("p", {{"class", "note"}}, "Options: " + options);
-  if (summary.empty()) description += element("p", {}, "Objective: " + text_at(method, "/objective"));
+  if (summary.empty())
+    description += element("p", {}, "Objective: " + text_at(method, "/objective"));
   return content += element("dd", {}, description);
 }
 
 std::string overview_text(const Json& results, size_t num_methods) {
-  std::string text = num_methods == 1 ? "One model was trained" : std::to_string(num_methods) + " models were trained";
+  std::string text = num_methods == 1 ? "One model was trained"
+                                      : std::to_string(num_methods) + " models were trained";
   const std::string source = text_at(results, "/data/source");
   if (!source.empty()) text += " on " + source;
   const std::string protocol = text_at(results, "/data/split/protocol");
   if (!protocol.empty()) text += ", made biased by the protocol “" + protocol + "”";
-  text += ". They differ only in what they minimise: D is the denoiser, x = x₀ + σn a noised image, λ the noise "
-          "level's usual weight, and d the discriminator's probability that an image came from the reference set.";
+  text +=
+      ". They differ only in what they minimise: D is the denoiser, x = x₀ + σn a noised image, λ "
+      "the noise "
+      "level's usual weight, and d the discriminator's probability that an image came from the "
+      "reference set.";
   return text;
 }
 

@@ -8,10 +8,13 @@ namespace {
 Html reproduction(const Json& results) {
   const std::string command = text_at(results, "/command");
   Html html = element("h3", {}, "How to reproduce");
-  html += element("p", {}, "With the same version, the same data and the resolved configuration that stands beside this "
-                           "report, every number above comes out again, timings apart:");
-  html += element("pre", {{"tabindex", "0"}},
-                  element("code", {}, command.empty() ? "equipoise run config.toml --out again" : command));
+  html += element(
+      "p", {},
+      "With the same version, the same data and the resolved configuration that stands beside this "
+      "report, every number above comes out again, timings apart:");
+  html += element(
+      "pre", {{"tabindex", "0"}},
+      element("code", {}, command.empty() ? "equipoise run config.toml --out again" : command));
   return html;
 }
 
@@ -19,7 +22,8 @@ Html configuration(const Json& results) {
   const Json& config = value_at(results, "/config");
   if (!config.is_object()) return {};
   Html content = element("summary", {}, "Resolved configuration");
-  content += element("pre", {{"tabindex", "0"}}, element("code", {}, to_toml(nlohmann::ordered_json(config))));
+  content += element("pre", {{"tabindex", "0"}},
+                     element("code", {}, to_toml(nlohmann::ordered_json(config))));
   return element("details", {{"class", "data"}}, content);
 }
 

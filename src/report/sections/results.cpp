@@ -13,21 +13,28 @@ Html definition(const std::string& term, const std::string& meaning) {
 }
 
 Html explanations() {
-  Html list = definition("Total variation",
-                         "Half the sum of |share − target| over the classes: 0 = on target, 1 = as far as can be. "
-                         "Corrected for the classifier's errors where that was measured.");
+  Html list = definition(
+      "Total variation",
+      "Half the sum of |share − target| over the classes: 0 = on target, 1 = as far as can be. "
+      "Corrected for the classifier's errors where that was measured.");
   list += definition("Fréchet distance",
-                     "Between Gaussians fitted to the named network's features of samples and of evaluation images. "
+                     "Between Gaussians fitted to the named network's features of samples and of "
+                     "evaluation images. "
                      "Comparable only under the same recipe; it is not FID unless it says so.");
-  list += definition("Coverage", "Share of evaluation images that have a sample in their neighbourhood. Higher is better.");
+  list += definition(
+      "Coverage",
+      "Share of evaluation images that have a sample in their neighbourhood. Higher is better.");
   list += definition("Nearest-reference ratio",
-                     "Median distance of samples to the nearest reference image, over that of held-out real images. "
+                     "Median distance of samples to the nearest reference image, over that of "
+                     "held-out real images. "
                      "Well below 1 means that images are being copied.");
   list += definition("Unusually near",
-                     "Share of samples nearer to a reference image than 95 % of held-out real images are: about 5 % "
+                     "Share of samples nearer to a reference image than 95 % of held-out real "
+                     "images are: about 5 % "
                      "for samples that are as new as those.");
   list += definition("Real images",
-                     "What as many real images of the target's own law score, as far as it was measured: no method can "
+                     "What as many real images of the target's own law score, as far as it was "
+                     "measured: no method can "
                      "be expected to do better.");
   return element("dl", {{"class", "explanations"}}, list);
 }

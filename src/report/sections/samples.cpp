@@ -21,7 +21,8 @@ constexpr int64_t kRows = 8;
 constexpr int64_t kMagnification = 2;
 
 std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
@@ -34,15 +35,18 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-/// The samples file as a picture: a grid of images, or the density of points in the plane; nothing for longer vectors.
+/// The samples file as a picture: a grid of images, or the density of points in the plane; nothing
+/// for longer vectors.
 std::optional<std::string> draw_samples(const std::filesystem::path& path) {
   const io::NpzReader file(path);
   const at::Tensor images = file.read(file.contains("arr_0") ? "arr_0" : "samples");
-  if (images.dim() == 2) return images.size(1) == 2 ? std::optional(encode_density_png(images)) : std::nullopt;
+  if (images.dim() == 2)
+    return images.size(1) == 2 ? std::optional(encode_density_png(images)) : std::nullopt;
   if (images.dim() != 4 || images.scalar_type() != at::kByte || images.size(0) < 1) {
     throw DataError({.where = path.string(),
                      .what = "these samples cannot be shown",
-                     .got = fmt::format("{} dimensions of {}", images.dim(), c10::toString(images.scalar_type())),
+                     .got = fmt::format("{} dimensions of {}", images.dim(),
+                                        c10::toString(images.scalar_type())),
                      .expected = "images [N,H,W,C] of bytes"});
   }
   const at::Tensor first = images.narrow(0, 0, std::min(kColumns * kRows, images.size(0)));
@@ -51,8 +55,10 @@ std::optional<std::string> draw_samples(const std::filesystem::path& path) {
 
 /// The grid's PNG, or nothing when the run folder holds neither grid nor samples.
 std::optional<std::string> grid_png(const Json& method, const std::filesystem::path& run_dir) {
-  const std::string grid = text_at(method, "/samples/grid"), samples = text_at(method, "/samples/file");
-  if (!grid.empty() && std::filesystem::exists(run_dir / grid)) return io::read_file(run_dir / grid);
+  const std::string grid = text_at(method, "/samples/grid"),
+                    samples = text_at(method, "/samples/file");
+  if (!grid.empty() && std::filesystem::exists(run_dir / grid))
+    return io::read_file(run_dir / grid);
   if (samples.empty() || !std::filesystem::exists(run_dir / samples)) return std::nullopt;
   return draw_samples(run_dir / samples);
 }
@@ -67,8 +73,10 @@ Html picture(const std::string& png, const std::string& title, const std::string
 
 std::string sampling_text(const Json& method) {
   std::string text = count_text(number_at(method, "/samples/num")) + " samples";
-  if (const auto nfe = number_at(method, "/samples/nfe")) text += ", " + count_text(nfe) + " network calls each";
-  if (const auto seconds = number_at(method, "/samples/seconds")) text += ", " + seconds_text(seconds);
+  if (const auto nfe = number_at(method, "/samples/nfe"))
+    text += ", " + count_text(nfe) + " network calls each";
+  if (const auto seconds = number_at(method, "/samples/seconds"))
+    text += ", " + seconds_text(seconds);
   return text;
 }
 
@@ -98,14 +106,16 @@ Section samples_section(const Json& results, const std::filesystem::path& run_di
   const std::vector<Json> methods = list_at(results, "/methods");
   Html grids;
   for (size_t i = 0; i < methods.size(); ++i) {
-    if (value_at(methods[i], "/samples").is_object()) grids += grid_html(methods[i], static_cast<int>(i), run_dir);
+    if (value_at(methods[i], "/samples").is_object())
+      grids += grid_html(methods[i], static_cast<int>(i), run_dir);
   }
   if (grids.empty()) return section;
-  section.body += element("p", {},
-                          share_latents(methods)
-                              ? "The first images of each method, not chosen. The same place in every grid starts from "
-                                "the same noise, so that differences come from the method."
-                              : "The first images of each method, not chosen. The grids start from different noise.");
+  section.body += element(
+      "p", {},
+      share_latents(methods)
+          ? "The first images of each method, not chosen. The same place in every grid starts from "
+            "the same noise, so that differences come from the method."
+          : "The first images of each method, not chosen. The grids start from different noise.");
   section.body += element("div", {{"class", "grids"}}, grids);
   return section;
 }

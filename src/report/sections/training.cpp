@@ -24,8 +24,12 @@ std::vector<Json> curve_of(const Json& method, const std::vector<Json>& stats) {
 }
 
 Panel curve_panel(const std::string& title, const std::vector<Series>& series) {
-  return {title, title + " of each method over the number of training images; the numbers are in the table below.",
-          lines_chart(series, {.title = "training images", .format = ",d"}, {.title = "loss", .format = "~g"})};
+  return {
+      title,
+      title +
+          " of each method over the number of training images; the numbers are in the table below.",
+      lines_chart(series, {.title = "training images", .format = ",d"},
+                  {.title = "loss", .format = "~g"})};
 }
 
 }  // namespace
@@ -49,11 +53,13 @@ Section training_section(const Json& results, const std::filesystem::path& run_d
     }
   }
   if (all.empty()) return section;
-  Figure figure = {.title = "Loss curves",
-                   .caption = "Losses of different methods have different scales: compare a curve with itself over "
-                              "time, not with the others. Long curves are averaged down to 60 points.",
-                   .panels = {},
-                   .data = series_table("Loss by training images", all, "Training images", "Loss")};
+  Figure figure = {
+      .title = "Loss curves",
+      .caption =
+          "Losses of different methods have different scales: compare a curve with itself over "
+          "time, not with the others. Long curves are averaged down to 60 points.",
+      .panels = {},
+      .data = series_table("Loss by training images", all, "Training images", "Loss")};
   if (!training.empty()) figure.panels.push_back(curve_panel("Training loss", training));
   if (!heldout.empty()) figure.panels.push_back(curve_panel("Held-out loss", heldout));
   section.body += to_html(figure);

@@ -1,0 +1,17 @@
+#include "core/process.h"
+
+#include <malloc.h>
+
+#include <ATen/Parallel.h>
+
+namespace equipoise {
+
+void set_up_process() {
+  constexpr int kLargestThreshold = 1 << 25;  // the C library refuses larger ones
+  constexpr int kHalfGigabyte = 1 << 29;
+  mallopt(M_MMAP_THRESHOLD, kLargestThreshold);
+  mallopt(M_TRIM_THRESHOLD, kHalfGigabyte);
+  at::set_num_threads(1);
+}
+
+}  // namespace equipoise
