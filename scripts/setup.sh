@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Equipoise needs on Debian 12: as root, or through sudo. Does nothing when everything is there.
-#   scripts/setup.sh          to build and run the program
-#   scripts/setup.sh tests    to build and run its tests as well
+#   scripts/setup.sh             to build and run the program
+#   scripts/setup.sh tests       to build and run its tests as well
+#   scripts/setup.sh benchmarks  to compare its speed with PyTorch's
 set -euo pipefail
 
 packages=(
@@ -13,6 +14,9 @@ packages=(
 )
 if [ "${1:-}" = tests ]; then
   packages+=(libgtest-dev libgmock-dev librapidcheck-dev python3-numpy chromium)
+fi
+if [ "${1:-}" = benchmarks ]; then
+  packages+=(libbenchmark-dev python3-torch libblas3 libjemalloc2)
 fi
 
 missing=()

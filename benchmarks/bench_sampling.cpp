@@ -1,0 +1,71 @@
+// Denoiser calls as samplers make them: no graph, the batch split over the cores.
+//
+// Names: forward/WORKLOAD/BATCH; items are images. `bench_sampling --write-check S FILE` instead
+// writes a workload's weights with an input and the output, for the peer to compare.
+#include <cstring>
+
+#include <benchmark/benchmark.h>
+
+#include "core/parallel.h"
+#include "core/process.h"
+#include "diffusion/model_file.h"
+#include "workload.h"
+
+namespace equipoise::benchmarks {
+namespace {
+
+constexpr int64_t kChunk = 16;
+
+void forward(benchmark::State& state, const std::string& workload) {
+  const int64_t batch = state.range(0);
+  const diffusion::ModelConfig model = read_workload(workload);
+  const auto denoiser = diffusion::make_denoiser(model, /*init_seed=*/0);
+  const int64_t side = model.shape.resolution;
+  const at::Tensor x = at::randn({batch, model.shape.channels, side, side});
+  const int64_t num_workers = std::min(num_cores(), batch);
+  const auto denoise_share = [&](int64_t worker) {
+    const at::NoGradGuard no_grad;
+    const int64_t end = (worker + 1) * batch / num_workers;
+    for (int64_t begin = worker * batch / num_workers; begin < end; begin += kChunk) {
+      const at::Tensor some = x.slice(0, begin, std::min(begin + kChunk, end));
+      benchmark::DoNotOptimize(denoiser->denoise(some, at::full({some.size(0)}, 1.5f)));
+    }
+  };
+  for (auto _ : state) run_workers(num_workers, denoise_share);
+  state.SetItemsProcessed(state.iterations() * batch);
+}
+
+BENCHMARK_CAPTURE(forward, S, "S")->Name("forward/S")->Arg(64)->Arg(8)->Arg(1)->UseRealTime();
+BENCHMARK_CAPTURE(forward, C, "C")->Name("forward/C")->Arg(4)->UseRealTime();
+
+// Freshly made networks end in a convolution that is almost zero, which would hide a difference.
+void write_check(const std::string& workload, const std::string& path) {
+  const diffusion::ModelConfig model = read_workload(workload);
+  const auto denoiser = diffusion::make_denoiser(model, /*init_seed=*/0);
+  const at::NoGradGuard no_grad;
+  at::manual_seed(0);
+  for (at::Tensor& parameter : denoiser->parameters())
+    parameter.add_(at::randn_like(parameter), /*alpha=*/0.02);
+  nets::NamedTensors tensors = nets::state_of(*denoiser);
+  const int64_t side = model.shape.resolution;
+  const at::Tensor x = at::randn({3, model.shape.channels, side, side});
+  const at::Tensor sigma = at::tensor({0.05f, 1.0f, 10.0f});
+  tensors["check.x"] = x;
+  tensors["check.sigma"] = sigma;
+  tensors["check.denoised"] = denoiser->denoise(x, sigma);
+  diffusion::save_model(path, tensors, model);
+}
+
+}  // namespace
+}  // namespace equipoise::benchmarks
+
+int main(int argc, char** argv) {
+  equipoise::set_up_process();
+  if (argc == 4 && std::strcmp(argv[1], "--write-check") == 0) {
+    equipoise::benchmarks::write_check(argv[2], argv[3]);
+    return 0;
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}
