@@ -117,6 +117,31 @@ TEST_F(WholeJob, TrainMakesOneModelWithTheRatioItNeeds) {
   EXPECT_FALSE(fs::exists(in_run("report.html")));
 }
 
+TEST_F(WholeJob, SettingsOfTheRatioReachTheDiscriminator) {
+  const auto discriminator_with = [&](const Arguments& settings, const std::string& name) {
+    const std::string out = scratch / name;
+    Arguments train{"train", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+                    "--set", "data.path=" + images,
+                    "--set", "objectives=[\"tiw_dsm\"]",
+                    "--set", "train.images=16",
+                    "--set", "classifier.train.images=16",
+                    "--out", out};
+    train.insert(train.end(), settings.begin(), settings.end());
+    const Outcome outcome = equipoise(train);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return io::read_file(out + "/models/ratio_time_dependent.safetensors");
+  };
+  const std::string published = discriminator_with({}, "published");
+  EXPECT_EQ(published, discriminator_with({}, "again"));
+  EXPECT_NE(published, discriminator_with({"--set", "ratio.augment.probability=1"}, "augmented"));
+  const Arguments as_denoiser{"--set", "ratio.time_law=denoiser"};
+  const std::string like_denoiser = discriminator_with(as_denoiser, "like_denoiser");
+  EXPECT_NE(published, like_denoiser);
+  Arguments at_low_noise = as_denoiser;
+  at_low_noise.insert(at_low_noise.end(), {"--set", "train.noise.p_mean=-3"});
+  EXPECT_NE(like_denoiser, discriminator_with(at_low_noise, "at_low_noise"));
+}
+
 TEST_F(WholeJob, TrainRefusesSeveralObjectives) {
   Arguments arguments = run_arguments();
   arguments[0] = "train";
