@@ -1,5 +1,6 @@
 #include "train/loop.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -96,7 +97,7 @@ class Loop {
     const Clock::time_point start = Clock::now();
     Clock::time_point last_checkpoint = start;
     progress_.begin(stage_, config_.images, "img");
-    while (counters_.images < config_.images && !progress_.stop_requested()) {
+    while (!is_done() && !progress_.stop_requested()) {
       step();
       counters_.seconds = seconds_before + seconds_since(start);
       progress_.update(counters_.images, fmt::format("loss {:.4g}", mean_loss()));
@@ -122,11 +123,20 @@ class Loop {
                                      : (curve_.empty() ? std::nan("") : curve_.back().heldout_loss),
             .seconds = counters_.seconds,
             .bad_steps = counters_.bad_steps,
-            .interrupted = counters_.images < config_.images,
+            .interrupted = !is_done(),
             .curve = curve_};
   }
 
  private:
+  bool is_done() const {
+    if (counters_.images >= config_.images) return true;
+    const auto is_worse = [&](const Tick& tick) {
+      return tick.images > counters_.best_images && !std::isnan(tick.heldout_loss);
+    };
+    return config_.patience > 0 &&
+           std::count_if(curve_.begin(), curve_.end(), is_worse) >= config_.patience;
+  }
+
   void step() {
     last_step_ = std::min(config_.batch_size, config_.images - counters_.images);
     const double loss = gradient_.compute(counters_.images, last_step_);

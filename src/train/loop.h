@@ -33,6 +33,7 @@ struct LoopConfig {
   diffusion::EmaConfig ema;
   int64_t tick_images = 10'000;
   std::string snapshot = "last";
+  int64_t patience = 0;
   int64_t max_bad_steps = 20;
   double checkpoint_sec = 120;
 
@@ -54,6 +55,8 @@ struct LoopConfig {
       "a line of statistics and a held-out loss every so many", {1, 1e12});
     f.choice("snapshot", snapshot, {"last", "best"},
              "which weights are kept: the last, or those with the least held-out loss");
+    f("patience", patience, "ticks",
+      "end training after so many ticks without a smaller held-out loss; 0 = never", {0, 1e9});
     f("max_bad_steps", max_bad_steps, "steps",
       "stop after so many steps in a row whose loss or gradient is not finite", {1, 1e9});
     f("checkpoint_sec", checkpoint_sec, "s", "time between checkpoints", {0, 1e9});
@@ -85,7 +88,7 @@ struct TrainResult {
   double heldout_loss = 0;      ///< of the kept weights
   double seconds = 0;           ///< in all sessions together
   int64_t bad_steps = 0;        ///< steps whose gradient was not finite somewhere
-  bool interrupted = false;     ///< stopped on request; the checkpoint is saved
+  bool interrupted = false;     ///< stopped on request, not done; the checkpoint is saved
   std::vector<Tick> curve;
 };
 

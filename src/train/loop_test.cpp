@@ -132,6 +132,18 @@ TEST_F(LoopTest, BestSnapshotIsTheOneWithTheLeastHeldoutLoss) {
   EXPECT_EQ(task.heldout_loss(), best);
 }
 
+TEST_F(LoopTest, EndsWhenTheHeldoutLossHasNotFallenForLong) {
+  LeastSquares task;
+  LoopConfig config = small_config();
+  config.learning_rate = 0;  // nothing is learnt: the first tick is the best
+  config.patience = 3;
+  Progress silent;
+  const TrainResult result = run_loop(task, task.parameters(), config, {}, "test", silent);
+  EXPECT_EQ(result.images, 4 * config.tick_images);
+  EXPECT_EQ(result.curve.size(), 4u);
+  EXPECT_FALSE(result.interrupted);
+}
+
 TEST_F(LoopTest, AFewBadGradientsAreMendedAndCounted) {
   LeastSquares task;
   task.poison_from_ = 800;
