@@ -90,6 +90,8 @@ class Experiment {
     std::set<RatioNeed> needs;
     for (const MethodConfig& method : config_.methods)
       needs.insert(ObjectiveRegistry::instance().find(method.objective).make.ratio_need);
+    if (needs.contains(RatioNeed::kTimeDependent) && config_.ratio.labels == "soft")
+      needs.insert(RatioNeed::kTimeIndependent);  // the teacher; in this order it comes first
     Json ratios = Json::array();
     for (RatioNeed need : needs) {
       if (need == RatioNeed::kNone) continue;

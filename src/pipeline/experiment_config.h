@@ -50,6 +50,7 @@ struct TrainSection : train::LoopConfig {
 struct RatioSection {
   std::string kind = "trained";
   double validation = 0.2;
+  std::string labels = "hard";
   std::string time_law = "log_uniform_sigma";
   std::string time_map = "linear";
   data::AugmentConfig augment;
@@ -68,6 +69,10 @@ struct RatioSection {
              "trained discriminators, or the closed form where the data are a toy law");
     f("validation", validation, "",
       "share of both sets kept from discriminator training, to choose its snapshot", {0.01, 0.9});
+    f.choice(
+        "labels", labels, {"hard", "soft"},
+        "what the time-dependent discriminator learns from: the set an image came from, or the "
+        "probability that the time-independent one gives it");
     f.choice("time_law", time_law, {"log_uniform_sigma", "uniform_time", "denoiser"},
              "how training draws noise levels; denoiser = as [train.noise] does");
     f.choice("time_map", time_map, {"linear", "cosine"},

@@ -174,6 +174,7 @@ Json train_classifier(const TrainingContext& context) {
 Json train_ratio(const TrainingContext& context, RatioNeed need) {
   const std::string name = ratio_name(need);
   const bool time_dependent = need == RatioNeed::kTimeDependent;
+  const bool has_teacher = time_dependent && context.config.ratio.labels == "soft";
   const data::ImageSet& set = *context.data.training;
   const RatioImages images = ratio_images(context);
   const at::Tensor biased = set.normalised(images.biased_validation),
@@ -201,7 +202,8 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
          .heldout = at::cat({biased, reference}),
          .heldout_labels = at::cat({at::zeros({biased.size(0)}), at::ones({reference.size(0)})})
                                .to(device_of(context)),
-         .device = device_of(context)});
+         .device = device_of(context),
+         .teacher = has_teacher ? load_ratio(context, RatioNeed::kTimeIndependent) : nullptr});
     const train::TrainResult result =
         run_stage(context, task, network->trainable_parameters(), context.config.ratio.train, name);
     diffusion::save_discriminator(

@@ -1,12 +1,18 @@
 #include "train/discriminator_task.h"
 
+#include "core/libtorch.h"
+
 namespace equipoise::train {
 
 at::Tensor DiscriminatorTask::loss_sum(int64_t first, int64_t count) const {
   const data::Batch batch = parts_.source->batch(first, count);
-  const reweight::RatioItems items{.clean = batch.images.to(parts_.device),
-                                   .labels = batch.is_reference.to(parts_.device, at::kFloat),
-                                   .image_numbers = batch.image_numbers};
+  reweight::RatioItems items{.clean = batch.images.to(parts_.device),
+                             .labels = batch.is_reference.to(parts_.device, at::kFloat),
+                             .image_numbers = batch.image_numbers};
+  if (parts_.teacher) {
+    const at::NoGradGuard no_grad;
+    items.labels = parts_.teacher->log_ratio(items.clean, at::zeros_like(items.labels)).sigmoid();
+  }
   return reweight::ratio_losses(*parts_.network, items, parts_.seed, parts_.law).sum();
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "data/batch_source.h"
+#include "diffusion/density_ratio.h"
 #include "nets/discriminator.h"
 #include "reweight/ratio_training.h"
 #include "train/loop.h"
@@ -13,6 +14,15 @@ namespace equipoise::train {
 /// Loss of image n: binary cross-entropy of image n of `source` (law kHalfAndHalf: as many of each
 /// set) at a noise level from the streams of number n. Held-out loss: reweight::heldout_bce on
 /// images kept from training.
+///
+/// With a teacher, a ratio of clean images, the label of an image x_0 is not the set it came from
+/// but d(x_0) = sigmoid(log ratio). The optimum is the same, for given x_0 the noise knows nothing
+/// of the set:
+///
+///   P(reference | x_t) = E[ P(reference | x_0) | x_t ]
+///
+/// while the label's own variance is gone, and with it the chance to learn by heart which of the
+/// few reference images a noised one was. Errors of the teacher are handed on.
 class DiscriminatorTask : public TrainingTask {
  public:
   struct Parts {
@@ -23,6 +33,7 @@ class DiscriminatorTask : public TrainingTask {
     at::Tensor heldout;         ///< [N,…] float32
     at::Tensor heldout_labels;  ///< [N] float32, 1 = reference
     at::Device device = at::kCPU;
+    std::shared_ptr<const diffusion::DensityRatio> teacher = nullptr;  ///< null: hard labels
   };
   explicit DiscriminatorTask(Parts parts) : parts_(std::move(parts)) {}
   at::Tensor loss_sum(int64_t first, int64_t count) const override;

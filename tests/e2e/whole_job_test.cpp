@@ -134,6 +134,8 @@ TEST_F(WholeJob, SettingsOfTheRatioReachTheDiscriminator) {
   const std::string published = discriminator_with({}, "published");
   EXPECT_EQ(published, discriminator_with({}, "again"));
   EXPECT_NE(published, discriminator_with({"--set", "ratio.augment.probability=1"}, "augmented"));
+  EXPECT_NE(published, discriminator_with({"--set", "ratio.labels=soft"}, "soft"));
+  EXPECT_TRUE(fs::exists(scratch / "soft/models/ratio_time_independent.safetensors"));
   const Arguments as_denoiser{"--set", "ratio.time_law=denoiser"};
   const std::string like_denoiser = discriminator_with(as_denoiser, "like_denoiser");
   EXPECT_NE(published, like_denoiser);
