@@ -5,7 +5,6 @@
 #include <benchmark/benchmark.h>
 
 #include "core/libtorch.h"
-#include "core/process.h"
 #include "core/random.h"
 #include "nets/ops.h"
 
@@ -100,10 +99,3 @@ BENCHMARK(normal_numbers);
 
 }  // namespace
 }  // namespace equipoise::benchmarks
-
-int main(int argc, char** argv) {
-  equipoise::set_up_process();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-}

@@ -4,7 +4,6 @@
 // loop); items are images.
 #include <benchmark/benchmark.h>
 
-#include "core/process.h"
 #include "nets/discriminator.h"
 #include "objectives/objective.h"
 #include "reweight/discriminator_ratio.h"
@@ -55,10 +54,3 @@ BENCHMARK_CAPTURE(train, C, "C", "dsm_obs")->Name("train/C")->Arg(4)->UseRealTim
 
 }  // namespace
 }  // namespace equipoise::benchmarks
-
-int main(int argc, char** argv) {
-  equipoise::set_up_process();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-}
