@@ -16,8 +16,8 @@ namespace equipoise::train {
 /// images kept from training.
 ///
 /// With a teacher, a ratio of clean images, the label of an image x_0 is not the set it came from
-/// but d(x_0) = sigmoid(log ratio). The optimum is the same, for given x_0 the noise knows nothing
-/// of the set:
+/// but d(x_0) = sigmoid(log ratio), half of a batch being of each set. The optimum is the same,
+/// because for given x_0 the noise knows nothing of the set:
 ///
 ///   P(reference | x_t) = E[ P(reference | x_0) | x_t ]
 ///
