@@ -6,7 +6,7 @@
 
 #include "nets/discriminator.h"
 #include "objectives/objective.h"
-#include "reweight/discriminator_ratio.h"
+#include "diffusion/discriminator_ratio.h"
 #include "train/denoiser_task.h"
 #include "workload.h"
 
@@ -20,7 +20,7 @@ std::shared_ptr<const objectives::Objective> make_objective(const std::string& n
   const auto& plugin = objectives::ObjectiveRegistry::instance().find(name).make;
   std::shared_ptr<const diffusion::DensityRatio> ratio;
   if (plugin.ratio_need != objectives::RatioNeed::kNone)
-    ratio = std::make_shared<reweight::DiscriminatorRatio>(
+    ratio = std::make_shared<diffusion::DiscriminatorRatio>(
         nets::make_discriminator_network({{"type", "CNN"}}, shape, /*init_seed=*/0));
   return plugin.make(nlohmann::json::object(), ratio);
 }

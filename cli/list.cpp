@@ -13,6 +13,7 @@
 #include "core/registry.h"
 #include "data/dataset_reader.h"
 #include "data/split_protocol.h"
+#include "guidance/term.h"
 #include "metrics/metric.h"
 #include "nets/classifier.h"
 #include "nets/discriminator.h"
@@ -79,6 +80,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> table = {
       {"objectives", [] { return registered<objectives::ObjectiveRegistry>(); }},
       {"samplers", [] { return registered<samplers::SamplerRegistry>(); }},
+      {"guidance", [] { return registered<guidance::TermRegistry>(); }},
       {"networks", list_networks},
       {"metrics", [] { return registered<metrics::MetricRegistry>(); }},
       {"datasets", [] { return registered<data::DatasetRegistry>(); }},

@@ -22,6 +22,7 @@ const std::vector<Command>& commands() {
       {"data", "Check, split or convert an image set", declare_data},
       {"train", "Train one model", declare_train},
       {"sample", "Draw images from a model", declare_sample},
+      {"guide", "Train the discriminator that guides a model while it is sampled", declare_guide},
       {"evaluate", "Measure a set of samples against a reference set", declare_evaluate},
       {"report", "Write the report of a run again", declare_report},
       {"import", "Bring in weights that were trained elsewhere", declare_import},

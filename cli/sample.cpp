@@ -1,17 +1,23 @@
 // equipoise sample: images from a model, one seed each.
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "command.h"
+#include "core/config.h"
 #include "core/error.h"
+#include "core/named_options.h"
 #include "core/parallel.h"
 #include "field_flags.h"
 #include "pipeline/sample_model.h"
 #include "samplers/noise_grid.h"
+#include "samplers/rejection.h"
 #include "samplers/sampler.h"
 #include "seed_list.h"
 #include "track/terminal_progress.h"
@@ -21,10 +27,21 @@ namespace {
 
 struct Flags {
   pipeline::SampleJob job;
-  std::string seeds, sampler = "heun", latents;
+  std::string seeds, sampler = "heun", latents, rejection;
+  std::vector<std::string> guidance;
+  bool use_rejection = false;
   int64_t num = 0, threads = 0;
   std::shared_ptr<nlohmann::json> sampler_options;
 };
+
+/// "a, b, c" of help lines "a = 1   # …".
+std::string option_names(const std::string& help) {
+  std::istringstream lines(help);
+  std::string names;
+  for (std::string line; std::getline(lines, line);)
+    names += (names.empty() ? "" : ", ") + line.substr(0, line.find(' '));
+  return names;
+}
 
 void add_what_to_draw(CLI::App& command, Flags& flags) {
   command.add_option("--model", flags.job.model, "Model file")
@@ -58,13 +75,34 @@ void add_what_to_draw(CLI::App& command, Flags& flags) {
 }
 
 void add_how_to_draw(CLI::App& command, Flags& flags) {
-  command.add_option("--sampler", flags.sampler, "Solver (equipoise list samplers)")
+  command
+      .add_option("--sampler", flags.sampler,
+                  "Solver and its options (equipoise list samplers), e.g. dpmpp_2m:eta=1")
       ->capture_default_str()
-      ->type_name("NAME")
+      ->type_name("NAME[:key=value,...]")
       ->group("Sampler");
   FieldFlags options(command, "Sampler");
-  options.add(samplers::GridConfig{});
+  options.add(samplers::ChurnedGridConfig{});
   flags.sampler_options = options.given();
+  command
+      .add_option("--guidance", flags.guidance,
+                  "Term added to the score (equipoise list guidance), e.g. discriminator:weight=2; "
+                  "may be given several times")
+      ->type_name("NAME[:key=value,...]")
+      ->group("Guidance and rejection");
+  command
+      .add_option_function<std::string>(
+          "--rejection",
+          [&flags](const std::string& text) {
+            flags.use_rejection = true;
+            flags.rejection = text;
+          },
+          "Test every step with a discriminator (DiffRS), e.g. percentile=0.75,max_calls=105; "
+          "keys: model, tables, " +
+              option_names(help_text(samplers::RejectionConfig{})))
+      ->expected(0, 1)
+      ->type_name("[key=value,...]")
+      ->group("Guidance and rejection");
   command
       .add_option("--batch", flags.job.batch_size,
                   "Images a worker carries at once; changes no result")
@@ -94,25 +132,29 @@ std::vector<int64_t> chosen_seeds(const Flags& flags) {
   return seeds;
 }
 
-nlohmann::json chosen_sampler(const Flags& flags) {
+pipeline::SamplingMethod chosen_method(const Flags& flags) {
+  const std::optional<std::string> rejection =
+      flags.use_rejection ? std::optional(flags.rejection) : std::nullopt;
+  pipeline::SamplingMethod method =
+      pipeline::parse_sampling_method(flags.sampler, flags.guidance, rejection);
+  method.sampler.update(*flags.sampler_options);
   samplers::SamplerRegistry::instance()
-      .find(flags.sampler)
-      .make.make(*flags.sampler_options);  // found wrong early
-  nlohmann::json sampler = *flags.sampler_options;
-  sampler["type"] = flags.sampler;
-  return sampler;
+      .find(method.sampler.at("type"))
+      .make.make(options_of(method.sampler));  // found wrong early
+  return method;
 }
 
 int sample(const Flags& flags) {
   pipeline::SampleJob job = flags.job;
   job.seeds = chosen_seeds(flags);
-  job.sampler = chosen_sampler(flags);
+  job.method = chosen_method(flags);
   if (!flags.latents.empty()) job.latents = flags.latents;
   job.num_workers = flags.threads > 0 ? flags.threads : num_cores();
   track::TerminalProgress progress(stderr);
   const nlohmann::json made = pipeline::sample_model(job, progress);
-  fmt::print("{} samples, {} network calls each, {:.1f} s: {}\n", made.at("num").get<int64_t>(),
-             made.at("nfe").get<int64_t>(), made.at("seconds").get<double>(), job.out.string());
+  fmt::print("{} samples, {:.4g} network calls each, {:.1f} s: {}\n",
+             made.at("num").get<int64_t>(), made.at("calls").at("mean").get<double>(),
+             made.at("seconds").get<double>(), job.out.string());
   return 0;
 }
 

@@ -12,7 +12,7 @@ while read -r folder depends || [ -n "$folder" ]; do
 done < <(tr '\n' ' ' < CMakeLists.txt | sed 's/equipoise_folder(/\n/g' | sed -n 's/^\([a-z]\+\) *\(DEPENDS *\([a-z ]*\)\)\?.*/\1 \3/p')
 
 bad=0
-for file in */*.h */*.cpp; do
+for file in $(find . -name "*.h" -o -name "*.cpp" | sed "s,^./,,"); do
   folder=${file%%/*}
   [ -n "${allowed[$folder]:-}" ] || { echo "$file: folder '$folder' is not in src/CMakeLists.txt"; bad=1; continue; }
   case "$file" in *_test.cpp) continue ;; esac

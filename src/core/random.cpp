@@ -29,7 +29,7 @@ at::Tensor fill_rows(const at::Tensor& indices, at::IntArrayRef item_shape, Fill
   const int64_t width = rows.numel() > 0 ? out.numel() / rows.numel() : 0;
   float* data = out.data_ptr<float>();
   for (int64_t i = 0; i < rows.numel(); ++i)
-    fill(static_cast<uint64_t>(rows.data_ptr<int64_t>()[i]), data + i * width, width);
+    fill(i, static_cast<uint64_t>(rows.data_ptr<int64_t>()[i]), data + i * width, width);
   return out;
 }
 
@@ -109,14 +109,24 @@ void RandomStream::fill_uniform(float* out, int64_t count) {
 
 at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                          at::IntArrayRef item_shape, uint32_t part) {
-  return fill_rows(indices, item_shape, [&](uint64_t index, float* row, int64_t width) {
+  return fill_rows(indices, item_shape, [&](int64_t, uint64_t index, float* row, int64_t width) {
+    RandomStream(seed, purpose, index, part).fill_normal(row, width);
+  });
+}
+
+at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
+                         at::IntArrayRef item_shape, const at::Tensor& parts) {
+  EQUIPOISE_ASSERT(parts.scalar_type() == at::kLong && parts.numel() == indices.numel());
+  const at::Tensor part_of = parts.contiguous();
+  return fill_rows(indices, item_shape, [&](int64_t i, uint64_t index, float* row, int64_t width) {
+    const auto part = static_cast<uint32_t>(part_of.data_ptr<int64_t>()[i]);
     RandomStream(seed, purpose, index, part).fill_normal(row, width);
   });
 }
 
 at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                           at::IntArrayRef item_shape, uint32_t part) {
-  return fill_rows(indices, item_shape, [&](uint64_t index, float* row, int64_t width) {
+  return fill_rows(indices, item_shape, [&](int64_t, uint64_t index, float* row, int64_t width) {
     RandomStream(seed, purpose, index, part).fill_uniform(row, width);
   });
 }

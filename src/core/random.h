@@ -30,6 +30,8 @@ enum class Purpose : uint32_t {
   kEvaluation = 15,   ///< noise used when a held-out loss is measured
   kToyData = 16,
   kClassifier = 17,  ///< everything random in classifier training
+  kRejection = 18,   ///< uniforms that accept or reject a step of sampling
+  kRenoise = 19,     ///< noise that sends a rejected image back
 };
 
 /// Philox4x32-10 (Salmon et al., SC'11): 128-bit counter, 64-bit key, 4 words a call.
@@ -67,6 +69,9 @@ class RandomStream {
 /// purpose, indices[i], part) alone. indices: int64 on the CPU.
 at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                          at::IntArrayRef item_shape, uint32_t part = 0);
+/// The same with a part of its own for each row: parts [indices.numel()] int64 on the CPU.
+at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
+                         at::IntArrayRef item_shape, const at::Tensor& parts);
 /// The same with uniforms in (0, 1).
 at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                           at::IntArrayRef item_shape, uint32_t part = 0);

@@ -1,5 +1,5 @@
-// The density-ratio interface used by objectives and, later, guidance: log p_data^sigma(x) - log
-// p_bias^sigma(x).
+// The density-ratio interface used by objectives, guidance and rejection: log p_data^sigma(x) -
+// log p_bias^sigma(x).
 #pragma once
 
 #include <torch/types.h>
@@ -15,7 +15,9 @@ class DensityRatio {
   /// [B] float32.
   /// Differentiable with respect to x when x requires a gradient.
   /// A time-independent ratio ignores sigma and is only meant for clean x.
-  virtual at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma) const = 0;
+  /// `labels` [B,label_dim] float: for ratios within classes, ignored by others.
+  virtual at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma,
+                               const at::Tensor& labels = {}) const = 0;
 };
 
 }  // namespace equipoise::diffusion

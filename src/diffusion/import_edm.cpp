@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/spelling.h"
 #include "diffusion/model_file.h"
+#include "diffusion/named_weights.h"
 #include "io/json_lines.h"
 #include "io/safetensors.h"
 
@@ -159,17 +160,11 @@ nets::NetworkConfig merge_network(nets::NetworkConfig inferred, nlohmann::json m
   return inferred;
 }
 
-NamedTensors without_prefix(NamedTensors all, std::string prefix, const std::string& where) {
-  if (prefix.empty()) {
-    for (const auto& [name, tensor] : all)
-      if (const size_t at = name.find(kEncoder); at != std::string::npos)
-        prefix = name.substr(0, at);
-  }
-  NamedTensors result;
-  for (auto& [name, tensor] : all)
-    if (name.rfind(prefix, 0) == 0) result[name.substr(prefix.size())] = std::move(tensor);
-  if (result.empty()) throw not_a_network(where, prefix + kEncoder + "…");
-  return result;
+NamedTensors read_network(io::SafetensorsFile file, const std::string& prefix,
+                          const std::string& where) {
+  NamedTensors tensors = tensors_of_network(std::move(file.tensors), prefix, kEncoder, where);
+  if (tensors.empty()) throw not_a_network(where, prefix + kEncoder + "…");
+  return tensors;
 }
 
 nlohmann::json given_config(const Metadata& metadata, const std::filesystem::path& path) {
@@ -231,7 +226,7 @@ ModelConfig import_edm(const std::filesystem::path& weights, const ImportOptions
   const std::string where = weights.string();
   io::SafetensorsFile file = io::read_safetensors(weights);
   const nlohmann::json given = given_config(file.metadata, options.config);
-  const NamedTensors tensors = without_prefix(std::move(file.tensors), options.prefix, where);
+  const NamedTensors tensors = read_network(std::move(file), options.prefix, where);
 
   ModelConfig config;
   config.preconditioning = preconditioning_of(given, tensors.count("u") > 0, where);

@@ -66,7 +66,8 @@ class MixtureRatio : public DensityRatio {
  public:
   MixtureRatio(std::shared_ptr<const GaussianMixture> numerator,
                std::shared_ptr<const GaussianMixture> denominator);
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma) const override;
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma,
+                       const at::Tensor& labels = {}) const override;
 
  private:
   std::shared_ptr<const GaussianMixture> numerator_;

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/spelling.h"
+#include "diffusion/adm_denoiser.h"
 #include "diffusion/per_item.h"
 
 namespace equipoise::diffusion {
@@ -129,13 +130,15 @@ std::unique_ptr<const Preconditioning> make_preconditioning(const std::string& n
   if (name == "vp") return std::make_unique<VpPreconditioning>();
   if (name == "ve") return std::make_unique<VePreconditioning>();
   if (name == "iddpm") return std::make_unique<IddpmPreconditioning>();
+  if (const auto schedule = parse_ddpm_schedule(name)) return make_ddpm_preconditioning(*schedule);
   throw unknown_name("preconditioning", name, preconditioning_names());
 }
 
 }  // namespace
 
 const std::vector<std::string>& preconditioning_names() {
-  static const std::vector<std::string> names{"edm", "vp", "ve", "iddpm"};
+  static const std::vector<std::string> names{
+      "edm", "vp", "ve", "iddpm", "ddpm_linear_1000", "ddpm_cosine_1000"};
   return names;
 }
 
@@ -152,6 +155,11 @@ PreconditionedDenoiser::PreconditionedDenoiser(const std::string& preconditionin
 
 at::Tensor PreconditionedDenoiser::denoise(const at::Tensor& x, const at::Tensor& sigma,
                                            const Conditions& conditions) const {
+  return evaluate(x, sigma, conditions).denoised;
+}
+
+PreconditionedDenoiser::Evaluation PreconditionedDenoiser::evaluate(
+    const at::Tensor& x, const at::Tensor& sigma, const Conditions& conditions) const {
   if (shape_.resolution > 0)
     check_shape(x, {kAny, shape_.channels, shape_.resolution, shape_.resolution}, "x");
   else
@@ -160,10 +168,10 @@ at::Tensor PreconditionedDenoiser::denoise(const at::Tensor& x, const at::Tensor
   const at::Tensor input = x.to(at::kFloat);
   const at::Tensor levels = sigma.to(at::kFloat).reshape({-1}).expand({x.size(0)});
   const Scalings c = preconditioning_->scalings(levels);
-  const at::Tensor predicted =
-      model_->forward(per_item(c.in, input) * input, c.noise, checked(conditions, x.size(0)))
-          .narrow(1, 0, shape_.channels);
-  return per_item(c.skip, input) * input + per_item(c.out, input) * predicted;
+  const at::Tensor output =
+      model_->forward(per_item(c.in, input) * input, c.noise, checked(conditions, x.size(0)));
+  const at::Tensor predicted = output.narrow(1, 0, shape_.channels);
+  return {per_item(c.skip, input) * input + per_item(c.out, input) * predicted, output};
 }
 
 Conditions PreconditionedDenoiser::checked(const Conditions& conditions, int64_t batch) const {
@@ -193,6 +201,8 @@ at::Tensor PreconditionedDenoiser::loss_weight(const at::Tensor& sigma) const {
 
 std::shared_ptr<PreconditionedDenoiser> make_denoiser(const ModelConfig& config,
                                                       uint64_t init_seed) {
+  if (const auto schedule = parse_ddpm_schedule(config.preconditioning))
+    return make_adm_denoiser(*schedule, config, init_seed);
   nets::NetworkConfig network = config.network;
   // iDDPM networks also predict a variance, which denoising does not use.
   if (config.preconditioning == "iddpm" && network.is_object() && !network.contains("out_channels"))

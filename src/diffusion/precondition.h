@@ -15,7 +15,8 @@
 //   ve     1                               ln(sigma/2)
 //   iddpm  1/sqrt(sigma^2+1)               999 - index of the nearest of 1000 discrete levels
 //
-// Train with edm. The others are for networks trained elsewhere.
+// Train with edm. The others are for networks trained elsewhere, as are "ddpm_linear_T" and
+// "ddpm_cosine_T" (adm_denoiser.h).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,7 @@ namespace equipoise::diffusion {
 
 /// Everything needed to build a denoiser again; written into every model file.
 struct ModelConfig {
-  std::string preconditioning = "edm";  ///< edm | vp | ve | iddpm
+  std::string preconditioning = "edm";  ///< edm | vp | ve | iddpm | ddpm_{linear,cosine}_T
   double sigma_data = 0.5;              ///< standard deviation of the data; used by edm alone
   nets::DataShape shape = {};
   nets::NetworkConfig network = {};
@@ -88,6 +89,14 @@ class PreconditionedDenoiser : public torch::nn::Module, public Denoiser {
   /// sigma_data)^2; others: 1 / sigma^2.
   at::Tensor loss_weight(const at::Tensor& sigma) const;
   const nets::DataShape& shape() const { return shape_; }
+
+ protected:
+  struct Evaluation {
+    at::Tensor denoised;  ///< D(x; sigma)
+    at::Tensor output;    ///< all that the network gave: [B, C or more, …]
+  };
+  Evaluation evaluate(const at::Tensor& x, const at::Tensor& sigma,
+                      const Conditions& conditions) const;
 
  private:
   Conditions checked(const Conditions& conditions, int64_t batch) const;

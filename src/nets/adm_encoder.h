@@ -9,6 +9,7 @@
 
 #include "core/fields.h"
 #include "core/libtorch.h"
+#include "nets/adm_trunk.h"
 #include "nets/layers.h"
 
 namespace equipoise::nets {
@@ -27,8 +28,6 @@ struct EncoderUNetConfig {
   void fields(FieldVisitor& f);
 };
 
-class EncoderResBlock;
-class EncoderAttention;
 class AttentionPool;
 
 /// Residual blocks with scale and shift by the time, attention at the given resolutions, halving by
@@ -48,24 +47,14 @@ class EncoderUNet : public torch::nn::Module {
   at::Tensor features(const at::Tensor& x, const at::Tensor& t,
                       const at::Tensor& labels = {}) const;
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels = {}) const;
-  int64_t feature_channels() const { return feature_channels_; }
-  int64_t feature_resolution() const { return feature_resolution_; }
+  int64_t feature_channels() const { return trunk_->channels(); }
+  int64_t feature_resolution() const { return trunk_->resolution(); }
 
  private:
-  struct Stage {
-    std::shared_ptr<EncoderResBlock> block;
-    std::shared_ptr<EncoderAttention> attention;  // null where there is none
-  };
   at::Tensor embedding(const at::Tensor& t, const at::Tensor& labels) const;
 
-  EncoderUNetConfig config_;
-  int64_t feature_channels_ = 0, feature_resolution_ = 0;
-  std::shared_ptr<Linear> time_embed0_, time_embed2_;
-  at::Tensor label_rows_;
-  std::shared_ptr<Conv2d> first_;
-  std::vector<Stage> stages_;
-  Stage middle_;
-  std::shared_ptr<EncoderResBlock> last_;
+  std::unique_ptr<AdmEmbedding> embedding_;
+  std::unique_ptr<AdmTrunk> trunk_;
   std::shared_ptr<GroupNorm> out_norm_;
   std::shared_ptr<AttentionPool> out_pool_;
 };

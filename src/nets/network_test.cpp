@@ -41,6 +41,15 @@ Case small_case(const std::string& type) {
                   {"num_blocks", 1}, {"attn_resolutions", {4}}, {"dropout", 0.3}};
   if (type == "MLP") return {{{"type", type}, {"hidden", 16}}, {0, 3, 4}};
   if (type == "PatchUNet") return {unet, {16, 2, 4}};
+  if (type == "ADMUNet")
+    return {{{"type", type},
+             {"model_channels", 32},
+             {"channel_mult", {1, 2}},
+             {"num_res_blocks", 1},
+             {"attention_resolutions", {4}},
+             {"num_head_channels", 16},
+             {"dropout", 0.3}},
+            {8, 2, 4}};
   return {unet, {8, 2, 4}};
 }
 

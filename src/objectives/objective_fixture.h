@@ -29,7 +29,8 @@ class ConstantDenoiser : public diffusion::Denoiser {
 class ConstantRatio : public diffusion::DensityRatio {
  public:
   explicit ConstantRatio(double value) : value_(value) {}
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&,
+                       const at::Tensor& = {}) const override {
     return 0 * x.flatten(1).sum(1) + value_;
   }
 

@@ -156,7 +156,7 @@ class Experiment {
     const SampleJob job{.model = folder_.model(name),
                         .out = folder_.samples(name),
                         .seeds = seeds,
-                        .sampler = config_.sampler,
+                        .method = {.sampler = config_.sampler},
                         .classes = config_.model.conditional ? "random" : "",
                         .latents = {},
                         .seed_base = static_cast<uint64_t>(config_.seed),

@@ -1,7 +1,9 @@
 #include "pipeline/sample_model.h"
 
 #include <charconv>
+#include <optional>
 #include <sstream>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,6 +13,7 @@
 #include "core/random.h"
 #include "diffusion/model_file.h"
 #include "io/files.h"
+#include "io/hash.h"
 #include "io/image_codec.h"
 #include "io/npy.h"
 #include "pipeline/stages.h"
@@ -76,7 +79,29 @@ at::Tensor read_latents(const SampleJob& job, const std::vector<int64_t>& item_s
   return latents.to(at::kDouble);
 }
 
+/// What images cost: denoiser calls in all and in the attempt that succeeded, and how they spread.
+nlohmann::json calls_json(const samplers::SampleResult& sampled) {
+  const auto mean = [](const at::Tensor& calls) {
+    return calls.to(at::kDouble).mean().item<double>();
+  };
+  const auto unique = at::_unique2(sampled.total_calls, /*sorted=*/true, /*return_inverse=*/false,
+                                   /*return_counts=*/true);
+  nlohmann::json histogram = nlohmann::json::array();
+  for (int64_t i = 0; i < std::get<0>(unique).size(0); ++i)
+    histogram.push_back({{"calls", std::get<0>(unique)[i].item<int64_t>()},
+                         {"images", std::get<2>(unique)[i].item<int64_t>()}});
+  return {{"mean", mean(sampled.total_calls)},
+          {"mean_of_last_attempt", mean(sampled.last_calls)},
+          {"histogram", histogram}};
+}
+
 }  // namespace
+
+std::filesystem::path recipe_file(const std::filesystem::path& out) {
+  if (out.extension() != ".npz") return out / "sampling.json";
+  std::filesystem::path file = out;
+  return file.replace_extension(".json");
+}
 
 void write_samples(const std::filesystem::path& out, const at::Tensor& samples,
                    const at::Tensor& labels, const std::vector<int64_t>& seeds, bool as_float) {
@@ -104,16 +129,14 @@ void write_samples(const std::filesystem::path& out, const at::Tensor& samples,
 
 nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
   const diffusion::LoadedModel loaded = diffusion::load_model(job.model);
-  loaded.denoiser->to(at::Device(job.device));
   const nets::DataShape& shape = loaded.config.shape;
   const std::vector<int64_t> item_shape =
       shape.resolution == 0
           ? std::vector<int64_t>{shape.channels}
           : std::vector<int64_t>{shape.channels, shape.resolution, shape.resolution};
-  nlohmann::json options = job.sampler;
-  options.erase("type");
-  const auto sampler =
-      samplers::SamplerRegistry::instance().find(job.sampler.at("type")).make.make(options);
+  const at::Device device(job.device);
+  loaded.denoiser->to(device);
+  const ReadyMethod method = prepare(job.method, job.model, shape, device);
   const at::Tensor labels = choose_classes(job, shape.label_dim);
   const samplers::SampleRequest request{
       .seeds = at::tensor(job.seeds, at::kLong),
@@ -122,19 +145,44 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
       .class_labels =
           labels.defined() ? at::one_hot(labels, shape.label_dim).to(at::kFloat) : at::Tensor(),
       .latents = read_latents(job, item_shape)};
+  const samplers::SampleOptions options{
+      .batch_size = job.batch_size, .num_threads = job.num_workers, .device = device};
   const double begun = track::steady_seconds();
-  const at::Tensor samples = samplers::sample_images(*loaded.denoiser, *sampler, request,
-                                                     {.batch_size = job.batch_size,
-                                                      .num_threads = job.num_workers,
-                                                      .device = at::Device(job.device)},
-                                                     progress);
-  if (samples.size(0) < static_cast<int64_t>(job.seeds.size())) throw Interrupted{};
+  std::optional<samplers::Rejection> rejection;
+  if (method.ratio) {
+    const samplers::RejectionTables tables =
+        method.tables ? *method.tables
+                      : samplers::measure_rejection_tables(*loaded.denoiser, *method.sampler,
+                                                           *method.ratio, method.rejection, request,
+                                                           options, progress, method.terms);
+    if (progress.stop_requested()) throw Interrupted{};
+    rejection.emplace(method.ratio, method.rejection, *method.sampler, tables);
+  }
+  const samplers::SampleResult sampled =
+      samplers::sample_images(*loaded.denoiser, *method.sampler, request, options, progress,
+                              method.terms, rejection ? &*rejection : nullptr);
+  if (sampled.images.size(0) < static_cast<int64_t>(job.seeds.size())) throw Interrupted{};
   const double seconds = track::steady_seconds() - begun;
-  write_samples(job.out, samples, labels, job.seeds, job.as_float);
-  return {{"num", samples.size(0)},
-          {"nfe", sampler->num_function_evaluations()},
-          {"seconds", seconds},
-          {"file", job.out.string()}};
+  write_samples(job.out, sampled.images, labels, job.seeds, job.as_float);
+
+  nlohmann::json recipe = nlohmann::json::parse(job.method.to_json().dump());
+  recipe.update({{"model", job.model.filename().string()},
+                 {"model_sha256", io::sha256_of_file(job.model)},
+                 {"guidance", job.method.guidance},
+                 {"num", sampled.images.size(0)},
+                 {"seed_base", job.seed_base},
+                 {"nfe", method.sampler->num_function_evaluations()},
+                 {"calls", calls_json(sampled)},
+                 {"occupancy", sampled.occupancy},
+                 {"seconds", seconds},
+                 {"file", job.out.string()}});
+  if (rejection)
+    recipe["rejection"].update({{"discriminator", method.discriminator.filename().string()},
+                                {"discriminator_sha256", io::sha256_of_file(method.discriminator)},
+                                {"tables", samplers::to_json(rejection->tables())},
+                                {"counts", samplers::to_json(sampled.rejection)}});
+  io::write_file_atomically(recipe_file(job.out), recipe.dump(1));
+  return recipe;
 }
 
 }  // namespace equipoise::pipeline

@@ -12,7 +12,7 @@
 #include "metrics/shares.h"
 #include "nets/default_network.h"
 #include "pipeline/stages.h"
-#include "reweight/discriminator_ratio.h"
+#include "diffusion/discriminator_ratio.h"
 #include "reweight/ratio_diagnostics.h"
 #include "train/classifier_task.h"
 #include "train/denoiser_task.h"
@@ -210,7 +210,7 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
         context.folder.model(name), nets::state_of(*network),
         {.shape = context.data.shape,
          .network = context.config.ratio_network,
-         .extra = to_json(reweight::DiscriminatorUse{.time_map = law.time_map,
+         .extra = to_json(diffusion::DiscriminatorUse{.time_map = law.time_map,
                                                      .time_dependent = time_dependent})});
     remove_checkpoint(context, name);
     json = model_json(context, name, *network);
@@ -249,11 +249,9 @@ std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext&
     const diffusion::LawPair laws = diffusion::two_mode_laws();
     return std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
   }
-  const auto loaded = diffusion::load_discriminator(context.folder.model(ratio_name(need)));
-  reweight::DiscriminatorUse use;
-  from_json(loaded.description.extra, use, context.folder.model(ratio_name(need)).string());
-  loaded.network->to(device_of(context));
-  return std::make_shared<reweight::DiscriminatorRatio>(loaded.network, use);
+  return diffusion::load_discriminator_ratio(context.folder.model(ratio_name(need)),
+                                             device_of(context))
+      .ratio;
 }
 
 Json train_method(const TrainingContext& context, const MethodConfig& method) {

@@ -65,11 +65,12 @@ at::Tensor ratio_losses(nets::DiscriminatorNetwork& network, const RatioItems& i
                         const RatioLaw& law) {
   check_shape(items.labels, {items.clean.size(0)}, "labels");
   const RatioInput input = make_ratio_input(items.clean, items.image_numbers, seed, law);
-  return cross_entropy(network.logit(input.z, input.time), items.labels);
+  return cross_entropy(network.logit(input.z, input.time, items.class_labels), items.labels);
 }
 
 double heldout_bce(nets::DiscriminatorNetwork& network, const at::Tensor& clean,
-                   const at::Tensor& labels, uint64_t seed, const RatioLaw& law) {
+                   const at::Tensor& labels, uint64_t seed, const RatioLaw& law,
+                   const at::Tensor& class_labels) {
   check_shape(labels, {clean.size(0)}, "labels");
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> losses;
@@ -78,8 +79,10 @@ double heldout_bce(nets::DiscriminatorNetwork& network, const at::Tensor& clean,
     const RatioInput input =
         make_ratio_input(clean.slice(0, start, end), at::arange(start, end, at::kLong), seed, law,
                          RatioDraw::kHeldOut);
+    const at::Tensor classes =
+        class_labels.defined() ? class_labels.slice(0, start, end) : class_labels;
     losses.push_back(
-        cross_entropy(network.logit(input.z, input.time), labels.slice(0, start, end)));
+        cross_entropy(network.logit(input.z, input.time, classes), labels.slice(0, start, end)));
   }
   const at::Tensor all = at::cat(losses);
   const at::Tensor is_reference = labels.to(all.device()) > 0.5;

@@ -34,6 +34,8 @@ struct RatioItems {
   at::Tensor clean;          ///< [B,…] float32 in [-1, 1]
   at::Tensor labels;         ///< [B], 1 = reference, 0 = biased
   at::Tensor image_numbers;  ///< [B] int64 on the CPU: running numbers in discriminator training
+  /// [B,label_dim] float, for discriminators within classes; undefined for others.
+  at::Tensor class_labels = {};
 };
 
 /// What the network is shown.
@@ -65,6 +67,7 @@ at::Tensor ratio_losses(nets::DiscriminatorNetwork& network, const RatioItems& i
 /// compare pairwise. Runs without autograd.
 /// Throws: UsageError when a class is absent.
 double heldout_bce(nets::DiscriminatorNetwork& network, const at::Tensor& clean,
-                   const at::Tensor& labels, uint64_t seed, const RatioLaw& law);
+                   const at::Tensor& labels, uint64_t seed, const RatioLaw& law,
+                   const at::Tensor& class_labels = {});
 
 }  // namespace equipoise::reweight

@@ -9,10 +9,12 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "diffusion/vp_time.h"
-#include "reweight/discriminator_fixture.h"
+#include "diffusion/discriminator_fixture.h"
 
 namespace equipoise::reweight {
 namespace {
+
+using diffusion::LineDiscriminator;
 
 /// Reference points from N(mean, 1) and biased ones from N(other, 1), alternating; numbers from
 /// `first` on.

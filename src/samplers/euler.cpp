@@ -1,49 +1,40 @@
 // The first-order solver: follows the slope at the start of each step.
-#include "core/config.h"
 #include "diffusion/per_item.h"
 #include "samplers/noise_grid.h"
 #include "samplers/sampler.h"
+#include "samplers/steps.h"
 
 namespace equipoise::samplers {
 namespace {
 
 class EulerSampler : public Sampler {
  public:
-  explicit EulerSampler(const GridConfig& config) : config_(config) {}
+  explicit EulerSampler(const ChurnedGridConfig& config) : config_(config) {}
 
-  at::Tensor sample(const diffusion::Denoiser& denoiser,
-                    const SamplingInput& input) const override {
-    const at::NoGradGuard no_grad;
-    const std::vector<double> grid = noise_grid(config_, denoiser);
-    State state = start_state(input, grid.front());
-    for (int64_t step = 0; step < config_.steps; ++step) {
-      state = add_churn(config_, denoiser, input, state, step);
-      const at::Tensor next = at::full_like(state.sigma, grid[static_cast<size_t>(step) + 1]);
-      const at::Tensor stride = diffusion::per_item(next - state.sigma, state.x);
-      state = {state.x + stride * slope(denoiser, state, input.conditions), next};
-    }
-    return state.x;
+  int64_t num_steps() const override { return config_.steps; }
+  at::Tensor levels(const diffusion::Denoiser& denoiser) const override {
+    return noise_grid(config_, denoiser);
+  }
+  bool is_stochastic() const override { return config_.churn > 0; }
+
+  void step(const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
+            Walkers& walkers) const override {
+    const Place here = churned_place(config_, config_.steps, model, levels, walkers);
+    const at::Tensor stride =
+        diffusion::per_item(sigma_next(levels, walkers) - here.sigma, here.x);
+    arrive(walkers, here.x + stride * slope(model, walkers, here));
   }
 
-  int64_t num_function_evaluations() const override { return config_.steps; }
-
  private:
-  GridConfig config_;
+  ChurnedGridConfig config_;
 };
 
-std::unique_ptr<Sampler> make_euler(const nlohmann::json& options) {
-  GridConfig config;
-  from_json(options, config, "sampler.options");
-  return std::make_unique<EulerSampler>(config);
-}
-
-const bool kRegistered = SamplerRegistry::instance().add(
+const bool kRegistered = register_sampler<EulerSampler, ChurnedGridConfig>(
     {.name = "euler",
      .summary = "First-order solver: one network call a step.",
      .source = "Karras et al. 2022 (arXiv:2206.00364), Alg. 2 without its correction",
      .use_when =
-         "for quick looks and for measuring the order of convergence; prefer heun for results"},
-    {.make = make_euler, .options_help = [] { return help_text(GridConfig{}); }});
+         "for quick looks and for measuring the order of convergence; prefer heun for results"});
 
 }  // namespace
 }  // namespace equipoise::samplers

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "core/random.h"
 #include "diffusion/per_item.h"
 
 namespace equipoise::samplers {
@@ -20,7 +20,7 @@ double rounded(const diffusion::Denoiser& denoiser, double sigma) {
 
 }  // namespace
 
-std::vector<double> noise_grid(const GridConfig& config, const diffusion::Denoiser& denoiser) {
+at::Tensor noise_grid(const GridConfig& config, const diffusion::Denoiser& denoiser) {
   const double low = std::max(config.sigma_min, denoiser.sigma_min());
   const double high = std::min(config.sigma_max, denoiser.sigma_max());
   if (low >= high) {
@@ -39,33 +39,33 @@ std::vector<double> noise_grid(const GridConfig& config, const diffusion::Denois
     grid.push_back(rounded(denoiser, std::pow(first + position * (last - first), config.rho)));
   }
   grid.push_back(0);
-  return grid;
+  return at::tensor(grid, at::kDouble);
 }
 
-State start_state(const SamplingInput& input, double sigma) {
-  const at::Tensor x = input.latents.to(at::kDouble) * sigma;
-  return {x, at::full({x.size(0)}, sigma, x.options())};
-}
-
-State add_churn(const GridConfig& config, const diffusion::Denoiser& denoiser,
-                const SamplingInput& input, State state, int64_t step) {
+Place churned_place(const ChurnConfig& config, int64_t num_steps,
+                    const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
+                    const Walkers& walkers) {
+  const Place place{walkers.x, sigma_here(levels, walkers)};
+  const at::Tensor wanted = model.wanted_churn({.x = place.x,
+                                                .sigma = place.sigma,
+                                                .level = walkers.level,
+                                                .seeds = walkers.seeds,
+                                                .conditions = walkers.conditions});
+  if (config.churn == 0 && !wanted.defined()) return place;
+  at::Tensor churn = at::full_like(place.sigma, config.churn);
+  at::Tensor deviation = at::full_like(place.sigma, config.churn_noise);
+  if (wanted.defined()) {
+    churn = at::where(wanted.isnan(), churn, wanted);
+    deviation = at::where(wanted.isnan(), deviation, at::ones_like(deviation));
+  }
   const at::Tensor is_churned =
-      (state.sigma >= config.churn_min).logical_and(state.sigma <= config.churn_max);
-  const double gamma = std::min(config.churn / static_cast<double>(config.steps), kMaxChurnPerStep);
-  if (gamma == 0 || !is_churned.any().item<bool>()) return state;
-  const at::Tensor raised =
-      denoiser.round_sigma(state.sigma + gamma * is_churned.to(at::kDouble) * state.sigma);
-  const at::Tensor added =
-      (raised.square() - state.sigma.square()).clamp_min(0).sqrt() * config.churn_noise;
-  const at::Tensor noise = random_normal(input.seed_base, Purpose::kChurn, input.seeds,
-                                         state.x.sizes().slice(1), static_cast<uint32_t>(step));
-  return {state.x + diffusion::per_item(added, state.x) * noise.to(state.x.options()), raised};
-}
-
-at::Tensor slope(const diffusion::Denoiser& denoiser, const State& state,
-                 const diffusion::Conditions& conditions) {
-  const at::Tensor denoised = denoiser.denoise(state.x, state.sigma, conditions).to(at::kDouble);
-  return (state.x - denoised) / diffusion::per_item(state.sigma, state.x);
+      (place.sigma >= config.churn_min).logical_and(place.sigma <= config.churn_max);
+  const at::Tensor gamma =
+      (churn / static_cast<double>(num_steps)).clamp_max(kMaxChurnPerStep) * is_churned;
+  if (!gamma.any().item<bool>()) return place;
+  const at::Tensor raised = model.denoiser().round_sigma(place.sigma + gamma * place.sigma);
+  const at::Tensor added = (raised.square() - place.sigma.square()).clamp_min(0).sqrt() * deviation;
+  return {place.x + diffusion::per_item(added, place.x) * step_noise(walkers), raised};
 }
 
 }  // namespace equipoise::samplers

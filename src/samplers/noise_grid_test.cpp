@@ -27,8 +27,13 @@ class HalvesDenoiser : public diffusion::Denoiser {
   at::Tensor round_sigma(const at::Tensor& sigma) const override { return (2 * sigma).round() / 2; }
 };
 
+std::vector<double> grid_of(const GridConfig& config, const diffusion::Denoiser& denoiser) {
+  const at::Tensor levels = noise_grid(config, denoiser);
+  return {levels.data_ptr<double>(), levels.data_ptr<double>() + levels.numel()};
+}
+
 TEST(NoiseGrid, FallsFromTheHighestLevelToZero) {
-  const std::vector<double> grid = noise_grid({}, some_law());
+  const std::vector<double> grid = grid_of({}, some_law());
   ASSERT_EQ(grid.size(), 19u);
   EXPECT_NEAR(grid.front(), 80, 1e-12);
   EXPECT_NEAR(grid[1], 57.5859, 1e-4) << "second level of the 18-step grid with rho 7";
@@ -38,14 +43,14 @@ TEST(NoiseGrid, FallsFromTheHighestLevelToZero) {
 }
 
 TEST(NoiseGrid, OneStepStartsAtTheHighestLevel) {
-  const std::vector<double> grid = noise_grid({.steps = 1}, some_law());
+  const std::vector<double> grid = grid_of({.steps = 1}, some_law());
   ASSERT_EQ(grid.size(), 2u);
   EXPECT_NEAR(grid[0], 80, 1e-12);
   EXPECT_EQ(grid[1], 0);
 }
 
 TEST(NoiseGrid, KeepsToTheLevelsTheDenoiserKnows) {
-  const std::vector<double> grid = noise_grid({.steps = 6}, HalvesDenoiser());
+  const std::vector<double> grid = grid_of({.steps = 6}, HalvesDenoiser());
   EXPECT_EQ(grid.front(), 10);
   EXPECT_EQ(grid[5], 0.5);
   for (const double sigma : grid) EXPECT_EQ(std::round(2 * sigma), 2 * sigma);
@@ -55,47 +60,53 @@ TEST(NoiseGrid, RefusesAnEmptyRange) {
   EXPECT_THROW(noise_grid({.sigma_min = 20}, HalvesDenoiser()), UsageError);
 }
 
-SamplingInput input_of(int64_t count) {
-  SamplingInput input;
-  input.latents = at::ones({count, 1}, at::kDouble);
-  input.seeds = at::arange(count);
-  input.seed_base = 9;
-  return input;
+/// Walkers at x, all at the first of two levels, `sigma` and 0, after `num_taken` steps.
+Walkers walkers_at(const at::Tensor& x, int64_t num_taken = 0) {
+  const at::Tensor zeros = at::zeros({x.size(0)}, at::kLong);
+  return {.x = x,
+          .level = zeros,
+          .num_taken = zeros + num_taken,
+          .seeds = at::arange(x.size(0)),
+          .seed_base = 9};
+}
+
+Place churned(const ChurnConfig& config, int64_t num_steps, double sigma, const Walkers& walkers) {
+  return churned_place(config, num_steps, some_law(), at::tensor({sigma, 0.0}, at::kDouble),
+                       walkers);
 }
 
 TEST(Churn, ReachesTheVarianceOfTheRaisedLevel) {
-  const GridConfig config{.steps = 20, .churn = 4};
-  const SamplingInput input = input_of(20000);
-  const State start{at::zeros({20000, 1}, at::kDouble), at::full({20000}, 2.0, at::kDouble)};
-  const State raised = add_churn(config, some_law(), input, start, 0);
+  const Place raised =
+      churned({.churn = 4}, 20, 2, walkers_at(at::zeros({20000, 1}, at::kDouble)));
   EXPECT_NEAR(raised.sigma[0].item<double>(), 2 * 1.2, 1e-12);
   EXPECT_NEAR(raised.x.std().item<double>(), std::sqrt(2.4 * 2.4 - 4), 0.02);
 }
 
 TEST(Churn, IsBoundedAndKeptWithinItsRange) {
-  const SamplingInput input = input_of(2);
-  const State mixed{at::zeros({2, 1}, at::kDouble), at::tensor({0.5, 3.0}, at::kDouble)};
-  const State raised =
-      add_churn({.steps = 2, .churn = 1000, .churn_min = 1}, some_law(), input, mixed, 0);
-  EXPECT_EQ(raised.sigma[0].item<double>(), 0.5);
-  EXPECT_EQ(raised.x[0][0].item<double>(), 0);
-  EXPECT_NEAR(raised.sigma[1].item<double>(), 3 * std::sqrt(2.0), 1e-12);
+  const Walkers walkers = walkers_at(at::zeros({1, 1}, at::kDouble));
+  const ChurnConfig config{.churn = 1000, .churn_min = 1};
+  const Place low = churned(config, 2, 0.5, walkers);
+  EXPECT_EQ(low.sigma[0].item<double>(), 0.5);
+  EXPECT_EQ(low.x[0][0].item<double>(), 0);
+  EXPECT_NEAR(churned(config, 2, 3, walkers).sigma[0].item<double>(), 3 * std::sqrt(2.0), 1e-12);
 }
 
 TEST(Churn, DrawsByImageSeedAndStep) {
-  const GridConfig config{.churn = 40};
-  const State state{at::zeros({4, 1}, at::kDouble), at::ones({4}, at::kDouble)};
-  const SamplingInput input = input_of(4);
-  SamplingInput reordered = input;
-  reordered.seeds = input.seeds.flip(0);
-  const at::Tensor noise = add_churn(config, some_law(), input, state, 3).x;
-  EXPECT_TRUE(at::equal(add_churn(config, some_law(), reordered, state, 3).x, noise.flip(0)));
-  EXPECT_FALSE(at::equal(add_churn(config, some_law(), input, state, 4).x, noise));
+  const ChurnConfig config{.churn = 40};
+  const Walkers walkers = walkers_at(at::zeros({4, 1}, at::kDouble), 3);
+  Walkers reordered = walkers;
+  reordered.seeds = walkers.seeds.flip(0);
+  const at::Tensor noise = churned(config, 18, 1, walkers).x;
+  EXPECT_TRUE(at::equal(churned(config, 18, 1, reordered).x, noise.flip(0)));
+  Walkers later = walkers;
+  later.num_taken = walkers.num_taken + 1;
+  EXPECT_FALSE(at::equal(churned(config, 18, 1, later).x, noise));
 }
 
 TEST(Slope, PointsFromTheImageToItsDenoisedSelf) {
-  const State state{at::full({1, 1}, 3.0, at::kDouble), at::full({1}, 2.0, at::kDouble)};
-  EXPECT_NEAR(slope(some_law(), state, {}).item<double>(), (3 - 3.0 / 5) / 2, 1e-12);
+  const Place place{at::full({1, 1}, 3.0, at::kDouble), at::full({1}, 2.0, at::kDouble)};
+  const Walkers walkers = walkers_at(place.x);
+  EXPECT_NEAR(slope(some_law(), walkers, place).item<double>(), (3 - 3.0 / 5) / 2, 1e-12);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 #include <torch/types.h>
 
 #include "core/progress.h"
-#include "diffusion/denoiser.h"
+#include "diffusion/guided_denoiser.h"
+#include "samplers/rejection.h"
 #include "samplers/sampler.h"
 
 namespace equipoise::samplers {
@@ -17,9 +18,9 @@ struct SampleRequest {
   at::Tensor seeds;                 ///< [N] int64, CPU: one image each
   std::vector<int64_t> item_shape;  ///< {C,H,W} or {D}
   uint64_t seed_base = 0;
-  at::Tensor class_labels;  ///< [N, label_dim] float; undefined = unconditional
+  at::Tensor class_labels = {};  ///< [N, label_dim] float; undefined = unconditional
   /// [N, item_shape…]; undefined = drawn from stream (seed_base, kLatent, seed).
-  at::Tensor latents;
+  at::Tensor latents = {};
 };
 
 /// How to make them. Only chunk_size may change bits (of network results, in the last place).
@@ -32,15 +33,41 @@ struct SampleOptions {
   at::Device device = at::kCPU;  ///< where the denoiser lives
 };
 
-/// Samples [N, item_shape…] float32 on the CPU, row i for seeds[i].
+struct SampleResult {
+  at::Tensor images;  ///< [N, item_shape…] float32 on the CPU, row i for seeds[i]
+  /// [N] int64, denoiser calls spent on each image, those of discarded attempts included, and those
+  /// of the attempt that succeeded.
+  at::Tensor total_calls, last_calls;
+  RejectionCounts rejection;  ///< empty without rejection
+  /// Share of a worker's places that were taken, on average over its steps while images were
+  /// waiting; 1 when none ever waited.
+  double occupancy = 1;
+};
+
+/// Samples images. Each worker carries batch_size of them, every one at its own level; a place that
+/// falls free is taken by the next seed at once.
 ///
-/// Every network call has exactly chunk_size rows, so no result depends on batch_size or
-/// num_threads.
+/// Every network call has exactly chunk_size rows, so no result depends on batch_size, num_threads
+/// or on which images were carried together. All seeds are seen to their end, however long an image
+/// takes, so rejection does not favour quick ones.
 /// Stops early, returning only the first rows, when progress.stop_requested().
-/// Throws: UsageError when shapes disagree; whatever the denoiser throws.
-at::Tensor sample_images(const diffusion::Denoiser& denoiser, const Sampler& sampler,
-                         const SampleRequest& request, const SampleOptions& options,
-                         Progress& progress);
+/// Throws: UsageError when shapes disagree; whatever denoiser, terms and rejection throw.
+SampleResult sample_images(const diffusion::Denoiser& denoiser, const Sampler& sampler,
+                           const SampleRequest& request, const SampleOptions& options,
+                           Progress& progress,
+                           const diffusion::GuidedDenoiser::Terms& guidance = {},
+                           const Rejection* rejection = nullptr);
+
+/// Rejection constants of a solver on a (guided) denoiser: config.warmup_images images are sampled
+/// without rejection, and their log-ratios noted at every level.
+///
+/// Random: images 2^40, 2^40 + 1, … of request.seed_base, so that none is an image of the run.
+/// request.seeds and latents are not used; class labels are used in turn.
+RejectionTables measure_rejection_tables(
+    const diffusion::Denoiser& denoiser, const Sampler& sampler,
+    const diffusion::DensityRatio& ratio, const RejectionConfig& config,
+    const SampleRequest& request, const SampleOptions& options, Progress& progress,
+    const diffusion::GuidedDenoiser::Terms& guidance = {});
 
 /// clip(127.5 x + 128, 0, 255) as uint8 (rounds towards zero).
 at::Tensor to_uint8(const at::Tensor& images);

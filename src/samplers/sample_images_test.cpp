@@ -25,7 +25,7 @@ SampleRequest request_for(int64_t count) {
 at::Tensor sample(const diffusion::Denoiser& denoiser, const SampleRequest& request,
                   const SampleOptions& options) {
   Progress progress;
-  return sample_images(denoiser, *heun(), request, options, progress);
+  return sample_images(denoiser, *heun(), request, options, progress).images;
 }
 
 /// A float32 matrix product, whose rounding depends on the number of rows; remembers those it saw.
@@ -145,9 +145,18 @@ TEST(SampleImages, StoppingKeepsTheFirstImages) {
   const auto law = diffusion::two_mode_laws().biased;
   ImpatientProgress progress(32);
   const at::Tensor some =
-      sample_images(*law, *heun(), request_for(100), {.batch_size = 16}, progress);
+      sample_images(*law, *heun(), request_for(100), {.batch_size = 16}, progress).images;
   ASSERT_EQ(some.size(0), 32);
   EXPECT_TRUE(at::equal(some, sample(*law, request_for(100), {}).slice(0, 0, 32)));
+}
+
+TEST(SampleImages, CountsDenoiserCalls) {
+  const auto law = diffusion::two_mode_laws().biased;
+  Progress progress;
+  const SampleResult result = sample_images(*law, *heun(7), request_for(20), {}, progress);
+  EXPECT_TRUE(at::equal(result.total_calls, at::full({20}, 13, at::kLong)));
+  EXPECT_TRUE(at::equal(result.last_calls, result.total_calls));
+  EXPECT_EQ(result.occupancy, 1);
 }
 
 TEST(ToUint8, ClipsAndTruncates) {

@@ -4,11 +4,17 @@
 
 namespace equipoise::train {
 
+at::Tensor DiscriminatorTask::one_hot(const at::Tensor& classes) const {
+  if (parts_.num_classes == 0) return {};
+  return at::one_hot(classes, parts_.num_classes).to(parts_.device, at::kFloat);
+}
+
 at::Tensor DiscriminatorTask::loss_sum(int64_t first, int64_t count) const {
   const data::Batch batch = parts_.source->batch(first, count);
   reweight::RatioItems items{.clean = batch.images.to(parts_.device),
                              .labels = batch.is_reference.to(parts_.device, at::kFloat),
-                             .image_numbers = batch.image_numbers};
+                             .image_numbers = batch.image_numbers,
+                             .class_labels = one_hot(batch.labels)};
   if (parts_.teacher) {
     const at::NoGradGuard no_grad;
     items.labels = parts_.teacher->log_ratio(items.clean, at::zeros_like(items.labels)).sigmoid();
@@ -19,7 +25,8 @@ at::Tensor DiscriminatorTask::loss_sum(int64_t first, int64_t count) const {
 double DiscriminatorTask::heldout_loss() const {
   if (!parts_.heldout.defined()) return TrainingTask::heldout_loss();
   return reweight::heldout_bce(*parts_.network, parts_.heldout.to(parts_.device),
-                               parts_.heldout_labels, parts_.seed, parts_.law);
+                               parts_.heldout_labels, parts_.seed, parts_.law,
+                               one_hot(parts_.heldout_classes));
 }
 
 }  // namespace equipoise::train

@@ -34,12 +34,17 @@ class DiscriminatorTask : public TrainingTask {
     at::Tensor heldout_labels;  ///< [N] float32, 1 = reference
     at::Device device = at::kCPU;
     std::shared_ptr<const diffusion::DensityRatio> teacher = nullptr;  ///< null: hard labels
+    /// Classes a conditional network looks at, and those of the held-out images [N] int64; 0 = none.
+    int64_t num_classes = 0;
+    at::Tensor heldout_classes = {};
   };
   explicit DiscriminatorTask(Parts parts) : parts_(std::move(parts)) {}
   at::Tensor loss_sum(int64_t first, int64_t count) const override;
   double heldout_loss() const override;
 
  private:
+  at::Tensor one_hot(const at::Tensor& classes) const;
+
   Parts parts_;
 };
 

@@ -4,7 +4,7 @@
 #include <torch/torch.h>
 
 #include "core/random.h"
-#include "reweight/discriminator_fixture.h"
+#include "diffusion/discriminator_fixture.h"
 
 namespace equipoise::train {
 namespace {
@@ -21,14 +21,14 @@ std::shared_ptr<const data::ImageSet> line_points() {
 }
 
 struct ExactRatio : diffusion::DensityRatio {
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
     return 2 * x.flatten(1).sum(1);
   }
 };
 
 /// Gradients of the slope at the exact time-dependent ratio, one for each point shown.
 at::Tensor gradients_at_the_optimum(std::shared_ptr<const diffusion::DensityRatio> teacher) {
-  const auto network = std::make_shared<reweight::LineDiscriminator>(2, 0);
+  const auto network = std::make_shared<diffusion::LineDiscriminator>(2, 0);
   DiscriminatorTask::Parts parts;
   parts.network = network;
   parts.source =
@@ -56,12 +56,12 @@ TEST(DiscriminatorTask, SoftLabelsKeepTheOptimumAndHaveLessNoise) {
 TEST(DiscriminatorTask, LearnsTheTeachersRatioWhateverTheSets) {
   // A teacher that sees no difference: the labels are 1/2, and nothing is to be learnt.
   struct Undecided : diffusion::DensityRatio {
-    at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&) const override {
+    at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
       return at::zeros({x.size(0)});
     }
   };
   DiscriminatorTask::Parts parts;
-  const auto network = std::make_shared<reweight::LineDiscriminator>(0, 0);
+  const auto network = std::make_shared<diffusion::LineDiscriminator>(0, 0);
   parts.network = network;
   parts.source = std::make_shared<data::BatchSource>(
       line_points(), at::arange(2000, 4000), at::arange(2000), data::BatchSource::Options{});

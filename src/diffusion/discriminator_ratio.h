@@ -1,6 +1,7 @@
 // A trained discriminator, seen as a density ratio.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -9,7 +10,7 @@
 #include "diffusion/vp_time.h"
 #include "nets/discriminator.h"
 
-namespace equipoise::reweight {
+namespace equipoise::diffusion {
 
 /// What must be known of a discriminator's training to use it; stored with its checkpoint.
 struct DiscriminatorUse {
@@ -35,17 +36,29 @@ struct DiscriminatorUse {
 /// that is no longer trained.
 /// Threads: log_ratio may be called from several threads at once.
 /// Throws: UsageError unless 0 < reference_prior < 1.
-class DiscriminatorRatio : public diffusion::DensityRatio {
+class DiscriminatorRatio : public DensityRatio {
  public:
   explicit DiscriminatorRatio(std::shared_ptr<nets::DiscriminatorNetwork> network,
                               const DiscriminatorUse& use = {});
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma) const override;
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma,
+                       const at::Tensor& labels = {}) const override;
 
  private:
   std::shared_ptr<nets::DiscriminatorNetwork> network_;
-  diffusion::TimeMap time_map_;
+  TimeMap time_map_;
   bool time_dependent_;
   double prior_log_odds_;
 };
 
-}  // namespace equipoise::reweight
+struct LoadedRatio {
+  std::shared_ptr<const DiscriminatorRatio> ratio;
+  nets::DataShape shape;
+  DiscriminatorUse use;
+};
+
+/// The ratio a discriminator file holds, on `device`, used as it was trained.
+/// Throws: DataError as load_discriminator; UsageError when the file says nothing of its training.
+LoadedRatio load_discriminator_ratio(const std::filesystem::path& path,
+                                     at::Device device = at::kCPU);
+
+}  // namespace equipoise::diffusion

@@ -1,4 +1,4 @@
-#include "reweight/discriminator_ratio.h"
+#include "diffusion/discriminator_ratio.h"
 
 #include <cmath>
 
@@ -7,9 +7,9 @@
 #include "core/error.h"
 #include "core/libtorch.h"
 #include "core/parallel.h"
-#include "reweight/discriminator_fixture.h"
+#include "diffusion/discriminator_fixture.h"
 
-namespace equipoise::reweight {
+namespace equipoise::diffusion {
 namespace {
 
 const at::Tensor kPoints = at::tensor({0.3f, -0.1f, 1.0f, 0.5f, -4.0f, 9.0f}).reshape({3, 2});
@@ -27,10 +27,10 @@ TEST(DiscriminatorRatio, GradientInXIsTheScaledGradientInZ) {
   const DiscriminatorRatio ratio(network);
   const at::Tensor x = kPoints.clone().requires_grad_(true);
   const at::Tensor in_x = torch::autograd::grad({ratio.log_ratio(x, kSigmas).sum()}, {x}).front();
-  const at::Tensor scale = diffusion::vp_scale(kSigmas).unsqueeze(1);
+  const at::Tensor scale = vp_scale(kSigmas).unsqueeze(1);
   const at::Tensor z = (scale * kPoints).requires_grad_(true);
   const at::Tensor in_z =
-      torch::autograd::grad({network->logit(z, diffusion::vp_time(kSigmas)).sum()}, {z}).front();
+      torch::autograd::grad({network->logit(z, vp_time(kSigmas)).sum()}, {z}).front();
   EXPECT_LT((in_x - scale * in_z).abs().max().item<double>(), 1e-5);
 }
 
@@ -95,4 +95,4 @@ TEST(DiscriminatorRatio, ThreadsAgree) {
 }
 
 }  // namespace
-}  // namespace equipoise::reweight
+}  // namespace equipoise::diffusion

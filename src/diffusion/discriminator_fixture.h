@@ -4,7 +4,7 @@
 #include "diffusion/vp_time.h"
 #include "nets/discriminator.h"
 
-namespace equipoise::reweight {
+namespace equipoise::diffusion {
 
 /// logit = slope (a z) + offset a^2 with a = exp(-B(tau) / 2): exact for two unit Gaussians on a
 /// line.
@@ -15,7 +15,7 @@ class LineDiscriminator : public nets::DiscriminatorNetwork {
     offset_ = register_parameter("offset", torch::full({}, offset));
   }
   at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
-    const at::Tensor scale = (-0.5 * diffusion::vp_exponent(tau)).exp();
+    const at::Tensor scale = (-0.5 * vp_exponent(tau)).exp();
     return slope_ * scale * z.flatten(1).sum(1) + offset_ * scale.square();
   }
   double slope() const { return slope_.item<double>(); }
@@ -45,4 +45,4 @@ class CurvedDiscriminator : public nets::DiscriminatorNetwork {
   at::Tensor weight_;
 };
 
-}  // namespace equipoise::reweight
+}  // namespace equipoise::diffusion

@@ -1,0 +1,32 @@
+#include "core/named_options.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace equipoise {
+namespace {
+
+using nlohmann::json;
+
+TEST(NamedOptions, ReadsNumbersTextAndFlags) {
+  EXPECT_EQ(parse_named_options("discriminator:weight=2,boost=true,schedule=0.1:0/1:1", "test"),
+            json({{"type", "discriminator"},
+                  {"weight", 2},
+                  {"boost", true},
+                  {"schedule", "0.1:0/1:1"}}));
+  EXPECT_EQ(parse_named_options("heun", "test"), json({{"type", "heun"}}));
+  EXPECT_EQ(parse_options("", "test"), json::object());
+}
+
+TEST(NamedOptions, RefusesWhatHasNoValue) {
+  EXPECT_THROW(parse_options("weight", "test"), UsageError);
+  EXPECT_THROW(parse_options("=3", "test"), UsageError);
+}
+
+TEST(NamedOptions, GivesBackOptionsWithoutTheName) {
+  EXPECT_EQ(options_of({{"type", "heun"}, {"steps", 3}}), json({{"steps", 3}}));
+}
+
+}  // namespace
+}  // namespace equipoise

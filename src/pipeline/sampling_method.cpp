@@ -1,0 +1,116 @@
+#include "pipeline/sampling_method.h"
+
+#include "core/config.h"
+#include "core/error.h"
+#include "core/named_options.h"
+#include "diffusion/discriminator_ratio.h"
+#include "diffusion/model_file.h"
+#include "guidance/term.h"
+#include "io/files.h"
+#include "io/hash.h"
+
+namespace equipoise::pipeline {
+namespace {
+
+using Json = nlohmann::json;
+
+/// What [rejection] holds besides the options of the method itself.
+struct RejectionOptions : samplers::RejectionConfig {
+  std::string model = "";
+  std::string tables = "";
+
+  void fields(FieldVisitor& f) {
+    f("model", model, "", "discriminator file; empty = M.discriminator.safetensors beside model M");
+    f("tables", tables, "", "recipe of earlier samples whose constants are used; empty = measure");
+    samplers::RejectionConfig::fields(f);
+  }
+};
+
+RejectionOptions rejection_options(const Json& json) {
+  RejectionOptions options;
+  from_json(json, options, "rejection");
+  return options;
+}
+
+/// Constants belong to a model, a solver, its guidance and a discriminator.
+samplers::RejectionTables read_tables(const std::string& file, const SamplingMethod& method,
+                                      const std::filesystem::path& model,
+                                      const std::filesystem::path& discriminator) {
+  const Json recipe = Json::parse(io::read_file(file), nullptr, /*allow_exceptions=*/false);
+  if (recipe.is_discarded() || !recipe.contains("rejection"))
+    throw DataError({.where = file,
+                     .what = "not the recipe of samples with rejection",
+                     .got = "",
+                     .expected = "a JSON file that 'equipoise sample --rejection' wrote",
+                     .hint = ""});
+  const Json expected{{"model_sha256", io::sha256_of_file(model)},
+                      {"sampler", method.sampler},
+                      {"guidance", method.guidance}};
+  for (const auto& [key, value] : expected.items())
+    if (recipe.value(key, Json()) != value)
+      throw UsageError({.where = file,
+                        .what = "these rejection constants were measured with another " +
+                                std::string(key == "model_sha256" ? "model" : key),
+                        .got = recipe.value(key, Json()).dump(),
+                        .expected = value.dump(),
+                        .hint = "Leave tables out to measure them"});
+  const Json& rejection = recipe["rejection"];
+  if (rejection.value("discriminator_sha256", "") != io::sha256_of_file(discriminator))
+    throw UsageError({.where = file,
+                      .what = "these rejection constants were measured with another discriminator",
+                      .got = "",
+                      .expected = discriminator.string(),
+                      .hint = "Leave tables out to measure them"});
+  return samplers::tables_from_json(rejection.value("tables", Json()), file);
+}
+
+}  // namespace
+
+nlohmann::ordered_json SamplingMethod::to_json() const {
+  nlohmann::ordered_json json{{"sampler", sampler}};
+  if (!guidance.empty()) json["guidance"] = guidance;
+  if (!rejection.is_null()) json["rejection"] = rejection;
+  return json;
+}
+
+SamplingMethod parse_sampling_method(const std::string& sampler,
+                                     const std::vector<std::string>& guidance,
+                                     const std::optional<std::string>& rejection) {
+  SamplingMethod method{.sampler = parse_named_options(sampler, "sampler " + sampler)};
+  samplers::SamplerRegistry::instance()
+      .find(method.sampler.at("type"))
+      .make.make(options_of(method.sampler));
+  for (const std::string& term : guidance) {
+    method.guidance.push_back(parse_named_options(term, "guidance " + term));
+    guidance::TermRegistry::instance().find(method.guidance.back().at("type"));
+  }
+  if (rejection) {
+    method.rejection = parse_options(*rejection, "rejection");
+    rejection_options(method.rejection);
+  }
+  return method;
+}
+
+ReadyMethod prepare(const SamplingMethod& method, const std::filesystem::path& model,
+                    const nets::DataShape& shape, at::Device device) {
+  const guidance::TermContext context{.model = model, .device = device};
+  ReadyMethod ready;
+  ready.sampler = samplers::SamplerRegistry::instance()
+                      .find(method.sampler.at("type"))
+                      .make.make(options_of(method.sampler));
+  ready.terms = guidance::make_terms(method.guidance, context);
+  for (const auto& term : ready.terms) term->check_fits(shape);
+  if (method.rejection.is_null()) return ready;
+  const RejectionOptions options = rejection_options(method.rejection);
+  ready.rejection = options;
+  ready.discriminator = guidance::network_file(options.model, context, "discriminator");
+  const diffusion::LoadedRatio loaded =
+      diffusion::load_discriminator_ratio(ready.discriminator, device);
+  diffusion::check_fits(loaded.shape, shape, ready.discriminator.string());
+  ready.ratio = loaded.ratio;
+  if (!options.tables.empty())
+    ready.tables = read_tables(options.tables, method, model, ready.discriminator);
+  return ready;
+}
+
+}  // namespace equipoise::pipeline

@@ -1,0 +1,54 @@
+// How a model is sampled: solver, guidance terms and rejection, from their descriptions.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "diffusion/guided_denoiser.h"
+#include "nets/network.h"
+#include "samplers/rejection.h"
+#include "samplers/sampler.h"
+
+namespace equipoise::pipeline {
+
+/// A method of sampling in words: what flags, configs and recipes hold.
+struct SamplingMethod {
+  nlohmann::json sampler{{"type", "heun"}};           ///< type and options
+  nlohmann::json guidance = nlohmann::json::array();  ///< a list of types with options
+  /// Options of samplers::RejectionConfig, with `model`, a discriminator file ("" =
+  /// M.discriminator.safetensors beside model M), and `tables`, a recipe to take the constants from
+  /// ("" = measure them); null = no rejection.
+  nlohmann::json rejection = nullptr;
+
+  nlohmann::ordered_json to_json() const;
+};
+
+/// Reads "sampler", "guidance" and "rejection" from strings as flags give them
+/// ("heun:steps=18", "discriminator:weight=2", "percentile=0.75").
+/// Throws: UsageError for names, options and values that do not exist.
+SamplingMethod parse_sampling_method(const std::string& sampler,
+                                     const std::vector<std::string>& guidance,
+                                     const std::optional<std::string>& rejection);
+
+/// The same, ready to use on one model.
+struct ReadyMethod {
+  std::unique_ptr<samplers::Sampler> sampler;
+  diffusion::GuidedDenoiser::Terms terms;
+  // Undefined without rejection.
+  std::shared_ptr<const diffusion::DensityRatio> ratio;
+  samplers::RejectionConfig rejection;
+  std::optional<samplers::RejectionTables> tables;  ///< when they were read from a file
+  std::filesystem::path discriminator;
+};
+
+/// Throws: UsageError when a term or a discriminator does not fit the model, or tables were made
+/// for another model, solver, guidance or discriminator; DataError for damaged files.
+ReadyMethod prepare(const SamplingMethod& method, const std::filesystem::path& model,
+                    const nets::DataShape& shape, at::Device device);
+
+}  // namespace equipoise::pipeline
