@@ -28,6 +28,7 @@ Action declare_run(CLI::App& command);
 Action declare_data(CLI::App& command);
 Action declare_train(CLI::App& command);
 Action declare_guide(CLI::App& command);
+Action declare_minority(CLI::App& command);
 Action declare_sample(CLI::App& command);
 Action declare_evaluate(CLI::App& command);
 Action declare_report(CLI::App& command);

@@ -23,6 +23,7 @@ const std::vector<Command>& commands() {
       {"train", "Train one model", declare_train},
       {"sample", "Draw images from a model", declare_sample},
       {"guide", "Train the discriminator that guides a model while it is sampled", declare_guide},
+      {"minority", "Score, bin and steer towards what a model rarely draws", declare_minority},
       {"evaluate", "Measure a set of samples against a reference set", declare_evaluate},
       {"report", "Write the report of a run again", declare_report},
       {"import", "Bring in weights that were trained elsewhere", declare_import},

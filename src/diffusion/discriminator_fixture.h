@@ -14,9 +14,9 @@ class LineDiscriminator : public nets::DiscriminatorNetwork {
     slope_ = register_parameter("slope", torch::full({}, slope));
     offset_ = register_parameter("offset", torch::full({}, offset));
   }
-  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
+  at::Tensor logits(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
     const at::Tensor scale = (-0.5 * vp_exponent(tau)).exp();
-    return slope_ * scale * z.flatten(1).sum(1) + offset_ * scale.square();
+    return (slope_ * scale * z.flatten(1).sum(1) + offset_ * scale.square()).unsqueeze(1);
   }
   double slope() const { return slope_.item<double>(); }
   double offset() const { return offset_.item<double>(); }
@@ -28,8 +28,8 @@ class LineDiscriminator : public nets::DiscriminatorNetwork {
 /// logit = the time it is shown.
 class TimeDiscriminator : public nets::DiscriminatorNetwork {
  public:
-  at::Tensor logit(const at::Tensor&, const at::Tensor& tau, const at::Tensor& = {}) override {
-    return tau;
+  at::Tensor logits(const at::Tensor&, const at::Tensor& tau, const at::Tensor& = {}) override {
+    return tau.unsqueeze(1);
   }
 };
 
@@ -37,8 +37,9 @@ class TimeDiscriminator : public nets::DiscriminatorNetwork {
 class CurvedDiscriminator : public nets::DiscriminatorNetwork {
  public:
   CurvedDiscriminator() { weight_ = register_parameter("weight", torch::tensor({0.7f, -0.4f})); }
-  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
-    return (weight_ * z.flatten(1)).sum(1).tanh() * (1 + tau) + 0.3 * z.flatten(1).square().sum(1);
+  at::Tensor logits(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& = {}) override {
+    const at::Tensor rows = z.flatten(1);
+    return ((weight_ * rows).sum(1).tanh() * (1 + tau) + 0.3 * rows.square().sum(1)).unsqueeze(1);
   }
 
  private:

@@ -16,6 +16,7 @@ constexpr const char* kConfigKey = "config";
 constexpr int64_t kVersion = 1;
 const std::string kModel = "equipoise.model";
 const std::string kDiscriminator = "equipoise.discriminator";
+const std::string kNoisyClassifier = "equipoise.noisy_classifier";
 const std::string kClassifier = "equipoise.classifier";
 
 struct ShapeFields {
@@ -125,6 +126,18 @@ NetworkDescription description_of(const nlohmann::json& config, const std::strin
           entry(config, "extra", where)};
 }
 
+LoadedDiscriminator load_judge(const std::filesystem::path& path, const std::string& format) {
+  const std::string where = path.string();
+  Contents contents = read(path, format);
+  const NetworkDescription description = description_of(contents.config, where);
+  auto network = make_from_file(where, [&] {
+    return nets::make_discriminator_network(description.network, description.shape,
+                                            /*init_seed=*/0);
+  });
+  nets::load_state(*network, contents.tensors, where);
+  return {std::move(network), description, std::move(contents.metadata)};
+}
+
 }  // namespace
 
 nlohmann::json shape_to_json(const nets::DataShape& shape) {
@@ -175,15 +188,16 @@ void save_discriminator(const std::filesystem::path& path, const nets::NamedTens
 }
 
 LoadedDiscriminator load_discriminator(const std::filesystem::path& path) {
-  const std::string where = path.string();
-  Contents contents = read(path, kDiscriminator);
-  const NetworkDescription description = description_of(contents.config, where);
-  auto network = make_from_file(where, [&] {
-    return nets::make_discriminator_network(description.network, description.shape,
-                                            /*init_seed=*/0);
-  });
-  nets::load_state(*network, contents.tensors, where);
-  return {std::move(network), description, std::move(contents.metadata)};
+  return load_judge(path, kDiscriminator);
+}
+
+void save_noisy_classifier(const std::filesystem::path& path, const nets::NamedTensors& tensors,
+                           const NetworkDescription& description, const Metadata& metadata) {
+  write(path, tensors, kNoisyClassifier, describe(description), metadata);
+}
+
+LoadedDiscriminator load_noisy_classifier(const std::filesystem::path& path) {
+  return load_judge(path, kNoisyClassifier);
 }
 
 void save_classifier(const std::filesystem::path& path, const nets::NamedTensors& tensors,

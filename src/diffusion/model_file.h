@@ -1,7 +1,8 @@
 // Model files: safetensors whose metadata says what network they hold, so that they load without
 // any other file.
 //
-//   metadata  format = "equipoise.model" | "equipoise.discriminator" | "equipoise.classifier"
+//   metadata  format = "equipoise.model" | "equipoise.discriminator" | "equipoise.classifier" |
+//                      "equipoise.noisy_classifier"
 //             format_version = "1"
 //             config = JSON: what builds the network again
 //             and whatever the writer adds (training options, provenance, …)
@@ -61,6 +62,10 @@ struct LoadedClassifier {
 void save_discriminator(const std::filesystem::path& path, const nets::NamedTensors& tensors,
                         const NetworkDescription& description, const Metadata& metadata = {});
 LoadedDiscriminator load_discriminator(const std::filesystem::path& path);
+/// The same for classifiers of noisy images, whose network has an output a class.
+void save_noisy_classifier(const std::filesystem::path& path, const nets::NamedTensors& tensors,
+                           const NetworkDescription& description, const Metadata& metadata = {});
+LoadedDiscriminator load_noisy_classifier(const std::filesystem::path& path);
 void save_classifier(const std::filesystem::path& path, const nets::NamedTensors& tensors,
                      const NetworkDescription& description, const Metadata& metadata = {});
 LoadedClassifier load_classifier(const std::filesystem::path& path);

@@ -16,6 +16,7 @@ constexpr int64_t kLabelRows = 1000;
 void AdmDiscriminatorConfig::fields(FieldVisitor& f) {
   f.group("extractor", extractor, "feature extractor, on the image");
   f.group("head", head, "judge, on the features");
+  f("outputs", outputs, "count", "1 = a discriminator, more = classes told apart", {1, 1e6});
   f("freeze_extractor", freeze_extractor, "",
     "train the head alone (needs a pretrained extractor)");
   f("condition", condition, "", "the head also looks at the class label");
@@ -29,10 +30,11 @@ AdmDiscriminator::AdmDiscriminator(const AdmDiscriminatorConfig& config, const D
   head.num_label_rows = config.condition ? std::max(kLabelRows, shape.label_dim) : 0;
   if (head.out_channels != 1)
     throw UsageError({.where = kWhere,
-                      .what = "the head must have one output",
-                      .got = std::to_string(head.out_channels),
-                      .expected = "head.out_channels = 1",
+                      .what = "the number of outputs is not the head's to say",
+                      .got = "head.out_channels = " + std::to_string(head.out_channels),
+                      .expected = "outputs",
                       .hint = ""});
+  head.out_channels = config.outputs;
   ParameterInit init(init_seed);
   extractor_ = register_module(
       "extractor", std::make_shared<EncoderUNet>(init, config.extractor, shape.resolution,
@@ -44,9 +46,9 @@ AdmDiscriminator::AdmDiscriminator(const AdmDiscriminatorConfig& config, const D
     for (at::Tensor& parameter : extractor_->parameters()) parameter.requires_grad_(false);
 }
 
-at::Tensor AdmDiscriminator::logit(const at::Tensor& z, const at::Tensor& tau,
-                                   const at::Tensor& labels) {
-  return head_->forward(extractor_->features(z, tau), tau, labels).squeeze(1);
+at::Tensor AdmDiscriminator::logits(const at::Tensor& z, const at::Tensor& tau,
+                                    const at::Tensor& labels) {
+  return head_->forward(extractor_->features(z, tau), tau, labels);
 }
 
 namespace {

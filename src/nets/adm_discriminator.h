@@ -15,13 +15,14 @@ struct AdmDiscriminatorConfig {
   EncoderUNetConfig extractor{.out_channels = 0};
   EncoderUNetConfig head{
       .channel_mult = {1}, .num_res_blocks = 2, .attention_resolutions = {8}, .out_channels = 1};
+  int64_t outputs = 1;
   bool freeze_extractor = false;
   bool condition = false;
 
   void fields(FieldVisitor& f);
 };
 
-/// logit = head(extractor.features(z, tau), tau[, label]). Children "extractor" and "head".
+/// logits = head(extractor.features(z, tau), tau[, label]). Children "extractor" and "head".
 ///
 /// Source: Kim et al. 2023 (arXiv:2211.17091), App. D. Differs: without a pretrained extractor both
 /// are trained. A frozen extractor's parameters have no gradient; the gradient with respect to z
@@ -30,8 +31,8 @@ class AdmDiscriminator : public DiscriminatorNetwork {
  public:
   AdmDiscriminator(const AdmDiscriminatorConfig& config, const DataShape& shape,
                    uint64_t init_seed);
-  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau,
-                   const at::Tensor& labels = {}) override;
+  at::Tensor logits(const at::Tensor& z, const at::Tensor& tau,
+                    const at::Tensor& labels = {}) override;
   /// For loading pretrained weights into it, and for reading its features.
   EncoderUNet& extractor() { return *extractor_; }
   EncoderUNet& head() { return *head_; }

@@ -17,12 +17,14 @@ struct CnnDiscriminatorConfig {
   std::vector<int64_t> channels = {32, 64, 128};
   int64_t blocks = 1;
   int64_t emb_channels = 128;
+  int64_t outputs = 1;
   bool condition = false;
 
   void fields(FieldVisitor& f) {
     f("channels", channels, "", "channels of each stage; every stage halves the image", {4, 4096});
     f("blocks", blocks, "", "residual blocks a stage", {1, 16});
     f("emb_channels", emb_channels, "", "length of the conditioning vector", {2, 4096});
+    f("outputs", outputs, "count", "1 = a discriminator, more = classes told apart", {1, 1e6});
     f("condition", condition, "", "also look at the class label");
   }
 };
@@ -110,17 +112,17 @@ class CnnDiscriminator : public DiscriminatorNetwork {
       }
     }
     norm_ = register_module("norm", std::make_shared<GroupNorm>(channels, kEps));
-    out_ = register_module("out", std::make_shared<Linear>(init, channels, 1, pytorch_init()));
+    out_ = register_module("out", std::make_shared<Linear>(init, channels, config.outputs, pytorch_init()));
   }
 
-  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& labels) override {
+  at::Tensor logits(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& labels) override {
     at::Tensor emb = positional_embedding(tau * 999, emb_channels_ / 2 * 2);
     emb = map_time1_->forward(at::silu(map_time0_->forward(emb)));
     if (map_label_) emb = emb + map_label_->forward(required_labels(labels, kWhere));
     emb = at::silu(emb);
     at::Tensor hidden = first_->forward(z);
     for (const auto& block : blocks_) hidden = block->forward(hidden, emb);
-    return out_->forward(norm_->forward_silu(hidden).mean({2, 3})).squeeze(1);
+    return out_->forward(norm_->forward_silu(hidden).mean({2, 3}));
   }
 
  private:

@@ -14,11 +14,13 @@ constexpr int64_t kNumFrequencies = 4;
 struct MlpDiscriminatorConfig {
   int64_t hidden = 128;
   int64_t layers = 3;
+  int64_t outputs = 1;
   bool condition = false;
 
   void fields(FieldVisitor& f) {
     f("hidden", hidden, "", "units a layer", {1, 65536});
     f("layers", layers, "", "hidden layers", {1, 64});
+    f("outputs", outputs, "count", "1 = a discriminator, more = classes told apart", {1, 1e6});
     f("condition", condition, "", "also look at the class label");
   }
 };
@@ -45,15 +47,15 @@ class MlpDiscriminator : public DiscriminatorNetwork {
                           std::make_shared<Linear>(init, width, config.hidden, pytorch_init())));
       width = config.hidden;
     }
-    out_ = register_module("out", std::make_shared<Linear>(init, width, 1, pytorch_init()));
+    out_ = register_module("out", std::make_shared<Linear>(init, width, config.outputs, pytorch_init()));
   }
 
-  at::Tensor logit(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& labels) override {
+  at::Tensor logits(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& labels) override {
     std::vector<at::Tensor> inputs{z, time_features(tau)};
     if (use_labels_) inputs.push_back(required_labels(labels, kWhere));
     at::Tensor hidden = at::cat(inputs, 1);
     for (const auto& layer : hidden_) hidden = at::silu(layer->forward(hidden));
-    return out_->forward(hidden).squeeze(1);
+    return out_->forward(hidden);
   }
 
  private:

@@ -1,0 +1,39 @@
+// Training a classifier of noisy images.
+#pragma once
+
+#include <memory>
+
+#include "data/batch_source.h"
+#include "nets/discriminator.h"
+#include "reweight/ratio_training.h"
+#include "train/loop.h"
+
+namespace equipoise::train {
+
+/// Loss of image n: cross-entropy of its label given the image at a noise level drawn as in
+/// discriminator training (`law`), from the streams of number n.
+///
+///   L = E_t,x [ -log p(y | a x + sqrt(1 - a^2) n, t) ]
+///
+/// Labels are those of `source`. Held-out loss: the same on images kept from training, with the same
+/// noise every time.
+class NoisyClassifierTask : public TrainingTask {
+ public:
+  struct Parts {
+    std::shared_ptr<nets::DiscriminatorNetwork> network;  ///< with an output a label
+    std::shared_ptr<const data::BatchSource> source;
+    reweight::RatioLaw law;
+    uint64_t seed = 0;
+    at::Tensor heldout;         ///< [N,…] float32; undefined = none
+    at::Tensor heldout_labels;  ///< [N] int64
+    at::Device device = at::kCPU;
+  };
+  explicit NoisyClassifierTask(Parts parts) : parts_(std::move(parts)) {}
+  at::Tensor loss_sum(int64_t first, int64_t count) const override;
+  double heldout_loss() const override;
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace equipoise::train
