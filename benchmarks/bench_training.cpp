@@ -18,11 +18,11 @@ constexpr int64_t kStepsPerIteration = 3;
 std::shared_ptr<const objectives::Objective> make_objective(const std::string& name,
                                                             const nets::DataShape& shape) {
   const auto& plugin = objectives::ObjectiveRegistry::instance().find(name).make;
-  std::shared_ptr<const diffusion::DensityRatio> ratio;
-  if (plugin.ratio_need != objectives::RatioNeed::kNone)
-    ratio = std::make_shared<diffusion::DiscriminatorRatio>(
+  objectives::ObjectiveInputs inputs;
+  if (plugin.needs.ratio != objectives::RatioNeed::kNone)
+    inputs.ratio = std::make_shared<diffusion::DiscriminatorRatio>(
         nets::make_discriminator_network({{"type", "CNN"}}, shape, /*init_seed=*/0));
-  return plugin.make(nlohmann::json::object(), ratio);
+  return plugin.make(nlohmann::json::object(), inputs);
 }
 
 void train(benchmark::State& state, const std::string& workload, const std::string& objective) {

@@ -17,10 +17,12 @@
 #include "metrics/metric.h"
 #include "nets/classifier.h"
 #include "nets/discriminator.h"
+#include "nets/extractors/feature_extractor.h"
 #include "nets/network.h"
 #include "objectives/objective.h"
 #include "pipeline/presets.h"
 #include "samplers/sampler.h"
+#include "train/constraints/constraint.h"
 
 namespace equipoise::cli {
 namespace {
@@ -79,10 +81,12 @@ struct Family {
 const std::vector<Family>& families() {
   static const std::vector<Family> table = {
       {"objectives", [] { return registered<objectives::ObjectiveRegistry>(); }},
+      {"constraints", [] { return registered<train::ConstraintRegistry>(); }},
       {"samplers", [] { return registered<samplers::SamplerRegistry>(); }},
       {"guidance", [] { return registered<guidance::TermRegistry>(); }},
       {"networks", list_networks},
       {"metrics", [] { return registered<metrics::MetricRegistry>(); }},
+      {"extractors", [] { return registered<nets::FeatureExtractorRegistry>(); }},
       {"datasets", [] { return registered<data::DatasetRegistry>(); }},
       {"splits", [] { return registered<data::SplitProtocolRegistry>(); }},
       {"presets", list_presets},

@@ -25,7 +25,11 @@ const std::vector<Command>& commands() {
       {"guide", "Train the discriminator that guides a model while it is sampled", declare_guide},
       {"minority", "Score, bin and steer towards what a model rarely draws", declare_minority},
       {"evaluate", "Measure a set of samples against a reference set", declare_evaluate},
+      {"audit", "Ask a conditional model what it makes of words and groups", declare_audit},
+      {"gate", "Check measured numbers against what is required of them", declare_gate},
       {"report", "Write the report of a run again", declare_report},
+      {"serve", "Watch runs as they go, in a browser on this machine", declare_serve},
+      {"events", "Write a run's TensorBoard event file again", declare_events},
       {"import", "Bring in weights that were trained elsewhere", declare_import},
       {"list", "What there is to choose from", declare_list},
       {"doctor", "What this machine has, what slows it down, and how to mend it", declare_doctor},
@@ -47,8 +51,8 @@ int run_program(std::vector<std::string> arguments) {
                    "Report failures as one line of JSON; may stand anywhere");
   program.footer(
       "Start with: equipoise demo\n"
-      "Exit codes: 0 done, 2 flags or config, 3 data, 4 numbers, 5 environment, 70 a bug, 130 "
-      "stopped on request.");
+      "Exit codes: 0 done, 1 a requirement of gate fails, 2 flags or config, 3 data, 4 numbers, "
+      "5 environment, 70 a bug, 130 stopped on request.");
   const Action action = add_commands(program, commands());
   if (arguments.empty()) {
     fmt::print(stderr, "{}", program.help());

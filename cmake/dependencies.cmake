@@ -14,6 +14,8 @@ find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 find_package(Boost REQUIRED)
+find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_writer.hpp REQUIRED)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 # oneDNN's matrix product; where its headers are missing (a LibTorch of one's own, say) LibTorch's serves.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
 find_library(DNNL_LIBRARY dnnl)
@@ -31,7 +33,8 @@ if(EQUIPOISE_SANITIZE)
   target_link_options(equipoise_flags INTERFACE -fsanitize=${EQUIPOISE_SANITIZE})
 endif()
 target_include_directories(equipoise_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
-target_include_directories(equipoise_flags SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS} ${TOMLPLUSPLUS_INCLUDE_DIR})
+target_include_directories(equipoise_flags SYSTEM INTERFACE
+  ${TORCH_INCLUDE_DIRS} ${TOMLPLUSPLUS_INCLUDE_DIR} ${PROTOZERO_INCLUDE_DIR})
 target_link_libraries(equipoise_flags INTERFACE
   ${TORCH_LIBRARIES} fmt::fmt nlohmann_json::nlohmann_json Threads::Threads)
 target_compile_definitions(equipoise_flags INTERFACE EQUIPOISE_VERSION="${PROJECT_VERSION}")

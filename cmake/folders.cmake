@@ -35,15 +35,21 @@ function(equipoise_link target)
   target_precompile_headers(${target} REUSE_FROM equipoise_pch)
 endfunction()
 
-# equipoise_test(NAME SOURCES... FOLDERS ...): a GoogleTest program known to ctest, test by test.
+# equipoise_test(NAME SOURCES... FOLDERS ... [BY_CASE]): a GoogleTest program known to ctest as one test, or case by case where
+# cases are long; each process spends half a second on loading LibTorch.
 function(equipoise_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;FOLDERS;DEFINES" ${ARGN})
+  cmake_parse_arguments(arg "BY_CASE" "" "SOURCES;FOLDERS;DEFINES" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   equipoise_link(${name} ${arg_FOLDERS})
   target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock GTest::gtest_main rapidcheck)
   target_compile_definitions(${name} PRIVATE
     EQUIPOISE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" EQUIPOISE_BINARY_DIR="${CMAKE_BINARY_DIR}" ${arg_DEFINES})
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+  if(arg_BY_CASE)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+  else()
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+  endif()
 endfunction()
 
 function(equipoise_folder folder)

@@ -9,11 +9,12 @@ packages=(
   g++ cmake ninja-build pkg-config ca-certificates
   libtorch-dev libopenblas0-openmp libdnnl-dev
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libboost-dev
+  libprotozero-dev libcpp-httplib-dev
   libpng-dev libjpeg62-turbo-dev libzip-dev zlib1g-dev liblzma-dev libssl-dev
   dataset-fashion-mnist nodejs npm
 )
 if [ "${1:-}" = tests ]; then
-  packages+=(libgtest-dev libgmock-dev librapidcheck-dev python3-numpy chromium)
+  packages+=(libgtest-dev libgmock-dev librapidcheck-dev python3-numpy chromium protobuf-compiler)
 fi
 if [ "${1:-}" = benchmarks ]; then
   packages+=(libbenchmark-dev python3-torch libblas3 libjemalloc2)

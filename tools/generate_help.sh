@@ -10,7 +10,7 @@ if [ "${1:-}" = --check ]; then
 fi
 program=${1:-$root/build/release/equipoise}
 
-commands=("" demo run data "data check" "data split" "data convert" train sample evaluate report import "import edm" "import adm" list doctor)
+commands=("" demo run data "data check" "data split" "data convert" train sample guide minority "minority score" "minority label" "minority train" evaluate audit gate report serve events import "import edm" "import adm" list doctor)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for command in "${commands[@]}"; do

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "audit/measure.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "metrics/features.h"
@@ -12,8 +13,6 @@
 
 namespace equipoise::audit {
 namespace {
-
-using metrics::MetricRegistry;
 
 void check_groups(const ReferenceSets& sets) {
   const size_t num_groups = sets.group_names.size();
@@ -52,6 +51,8 @@ metrics::MetricInput make_input(const at::Tensor& samples, const AuditReference&
   input.sample_features = found.features;
   input.reference_features = reference.features;
   input.feature_recipe = reference.feature_recipe;
+  input.sample_logits = found.logits;
+  input.logit_recipe = reference.feature_recipe;
   input.sample_points = samples.flatten(1);
   input.training_points = reference.training_points;
   input.heldout_distances = reference.heldout_distances;
@@ -59,10 +60,6 @@ metrics::MetricInput make_input(const at::Tensor& samples, const AuditReference&
   input.seed = options.seed;
   input.level = options.level;
   return input;
-}
-
-nlohmann::json options_of(const std::string& metric, const AuditOptions& options) {
-  return options.metric_options.value(metric, nlohmann::json::object());
 }
 
 }  // namespace
@@ -92,20 +89,11 @@ AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifie
 
 nlohmann::ordered_json audit_samples(const at::Tensor& samples, const AuditReference& reference,
                                      const AuditOptions& options) {
-  for (const auto& [name, unused] : options.metric_options.items())
-    MetricRegistry::instance().find(name);
+  const MeasureOptions chosen{.metric_options = options.metric_options};
+  check_metrics(chosen);
   const metrics::MetricInput input = make_input(samples, reference, options);
   nlohmann::ordered_json audit{{"counts", input.counts}};
-  nlohmann::ordered_json skipped = nlohmann::ordered_json::array();
-  for (const auto& [name, entry] : MetricRegistry::instance().entries()) {
-    const auto metric = entry.make.make(options_of(name, options));
-    if (const std::string missing = metric->missing(input); missing.empty()) {
-      audit[name] = metric->measure(input);
-    } else {
-      skipped.push_back({{"metric", name}, {"missing", missing}});
-    }
-  }
-  audit["skipped"] = std::move(skipped);
+  audit.update(measure(input, chosen));
   return audit;
 }
 

@@ -65,8 +65,10 @@ TEST(AuditSamples, SaysWhichMetricsItLeftOut) {
   const AuditReference reference = make_reference(std::make_shared<Brightness>(), sets);
   const auto audit = audit_samples(test_images(20, 20, 3), reference);
   EXPECT_FALSE(audit.contains("total_variation"));
-  EXPECT_EQ(audit.at("skipped").size(), 2u);
-  EXPECT_EQ(audit.at("skipped")[1].at("missing"), "target");
+  ASSERT_EQ(audit.at("skipped").size(), 3u);
+  EXPECT_EQ(audit.at("skipped")[0].at("metric"), "nearest_reference");
+  EXPECT_EQ(audit.at("skipped")[1].at("metric"), "share_distances");
+  EXPECT_EQ(audit.at("skipped")[2].at("missing"), "target");
 }
 
 TEST(AuditSamples, IsTheSameForAnyNumberOfWorkers) {

@@ -32,6 +32,19 @@ nlohmann::json parse_named_options(const std::string& text, const std::string& w
   return named;
 }
 
+std::string options_text(const nlohmann::json& options) {
+  std::string text;
+  for (const auto& [key, value] : options.items())
+    text += (text.empty() ? "" : ",") + key + "=" +
+            (value.is_string() ? value.get<std::string>() : value.dump());
+  return text;
+}
+
+std::string named_options_text(const nlohmann::json& named) {
+  const std::string options = options_text(options_of(named));
+  return named.at("type").get<std::string>() + (options.empty() ? "" : ":" + options);
+}
+
 nlohmann::json options_of(nlohmann::json named) {
   named.erase("type");
   return named;

@@ -15,6 +15,11 @@ nlohmann::json parse_options(const std::string& text, const std::string& where);
 /// "NAME" or "NAME:key=value,…" as {"type": NAME, key: value, …}.
 nlohmann::json parse_named_options(const std::string& text, const std::string& where);
 
+/// The line such an object was read from, options in the order of their names.
+std::string named_options_text(const nlohmann::json& named);
+/// "key=value,key=value".
+std::string options_text(const nlohmann::json& options);
+
 /// The options of such an object, without its "type".
 nlohmann::json options_of(nlohmann::json named);
 

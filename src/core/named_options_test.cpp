@@ -24,6 +24,12 @@ TEST(NamedOptions, RefusesWhatHasNoValue) {
   EXPECT_THROW(parse_options("=3", "test"), UsageError);
 }
 
+TEST(NamedOptions, TextAndObjectAreTheSame) {
+  const json named{{"type", "minority"}, {"scale", 3.5}, {"schedule", "1:0/2:1"}, {"boost", false}};
+  EXPECT_EQ(parse_named_options(named_options_text(named), "test"), named);
+  EXPECT_EQ(named_options_text({{"type", "heun"}}), "heun");
+}
+
 TEST(NamedOptions, GivesBackOptionsWithoutTheName) {
   EXPECT_EQ(options_of({{"type", "heun"}, {"steps", 3}}), json({{"steps", 3}}));
 }

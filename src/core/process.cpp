@@ -4,6 +4,8 @@
 
 #include <ATen/Parallel.h>
 
+#include "core/caching_allocator.h"
+
 namespace equipoise {
 
 void set_up_process() {
@@ -11,6 +13,7 @@ void set_up_process() {
   constexpr int kHalfGigabyte = 1 << 29;
   mallopt(M_MMAP_THRESHOLD, kLargestThreshold);
   mallopt(M_TRIM_THRESHOLD, kHalfGigabyte);
+  install_caching_allocator();
   at::set_num_threads(1);
 }
 

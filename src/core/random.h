@@ -32,6 +32,7 @@ enum class Purpose : uint32_t {
   kClassifier = 17,  ///< everything random in classifier training
   kRejection = 18,   ///< uniforms that accept or reject a step of sampling
   kRenoise = 19,     ///< noise that sends a rejected image back
+  kLabelNoise = 20,  ///< labels made wrong on purpose
 };
 
 /// Philox4x32-10 (Salmon et al., SC'11): 128-bit counter, 64-bit key, 4 words a call.

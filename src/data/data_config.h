@@ -52,6 +52,32 @@ struct ReferenceConfig {
   }
 };
 
+/// Labels made wrong on purpose (label_noise.h).
+struct LabelNoiseConfig {
+  std::string kind = "none";
+  double rate = 0.4;
+  std::vector<std::string> map;
+  std::string rings;
+  std::vector<std::string> rows;
+  std::string matrix_file;
+  std::string draw = "independent";
+
+  void fields(FieldVisitor& f) {
+    f.choice("kind", kind, {"none", "symmetric", "asymmetric", "matrix"},
+             "how training labels are made wrong; measuring keeps the true ones");
+    f("rate", rate, "", "share of wrong labels, in the mapped classes when asymmetric", {0, 1});
+    f("map", map, "",
+      "asymmetric: 'FROM->TO' by class name, or one of mnist, cifar10 for the published map");
+    f("rings", rings, "",
+      "asymmetric: attribute within whose values each class becomes the next one, cyclically");
+    f("rows", rows, "",
+      "matrix: one row a true class, 'p p p', the shares of the labels it is given");
+    f("matrix_file", matrix_file, "", "matrix: the same as CSV, under a header of class names");
+    f.choice("draw", draw, {"independent", "exact"},
+             "each label by its own draw, or exactly the stated share of every class");
+  }
+};
+
 /// The [data] table of a run.
 struct DataConfig {
   std::string path;        ///< dataset spec
@@ -59,6 +85,7 @@ struct DataConfig {
   double heldout = 0;
   SplitConfig split;
   ReferenceConfig reference;
+  LabelNoiseConfig label_noise;
 
   void fields(FieldVisitor& f) {
     f("path", path, "", "the data set: PATH or reader:PATH (equipoise list datasets)");
@@ -68,6 +95,7 @@ struct DataConfig {
       "share of every group kept from training, for the classifier and measuring", {0, 0.9});
     f.group("split", split, "how the biased set is made");
     f.group("reference", reference, "the small unbiased set");
+    f.group("label_noise", label_noise, "labels made wrong on purpose");
   }
 };
 

@@ -1,8 +1,11 @@
 #include "data/groups.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/spelling.h"
 
 namespace equipoise::data {
 namespace {
@@ -32,6 +35,41 @@ Attribute without_empty_values(const Attribute& attribute) {
   return kept;
 }
 
+std::vector<std::string> attributes_of(const ImageSet& set) {
+  std::vector<std::string> known;
+  if (set.has_labels()) known.push_back("class");
+  for (const auto& [name, attribute] : set.attributes) known.push_back(name);
+  return known;
+}
+
+/// `text` as known names joined by 'x'; nothing when it is not that.
+std::vector<std::string> parts_of(const std::string& text, const std::vector<std::string>& known) {
+  if (std::ranges::find(known, text) != known.end()) return {text};
+  for (size_t cut = text.find('x'); cut != text.npos; cut = text.find('x', cut + 1)) {
+    const std::string first = text.substr(0, cut);
+    if (std::ranges::find(known, first) == known.end()) continue;
+    std::vector<std::string> rest = parts_of(text.substr(cut + 1), known);
+    if (rest.empty()) continue;
+    rest.insert(rest.begin(), first);
+    return rest;
+  }
+  return {};
+}
+
+bool are_numbers_only(const std::vector<std::string>& names) {
+  for (size_t k = 0; k < names.size(); ++k)
+    if (names[k] != std::to_string(k)) return false;
+  return true;
+}
+
+/// The place of `name` among `names`, to which it is added when it is new.
+int64_t place_of(const std::string& name, std::vector<std::string>& names) {
+  const auto found = std::ranges::find(names, name);
+  const auto place = found - names.begin();
+  if (found == names.end()) names.push_back(name);
+  return place;
+}
+
 }  // namespace
 
 Grouping group_images(const ImageSet& set, const std::vector<std::string>& attributes) {
@@ -50,6 +88,25 @@ Grouping group_images(const ImageSet& set, const std::vector<std::string>& attri
   for (int64_t k = 0; k < grouping.num_groups(); ++k)
     grouping.members.push_back(grouping.codes.eq(k).nonzero().flatten());
   return grouping;
+}
+
+std::vector<std::string> crossed_attributes(const std::string& text, const ImageSet& set) {
+  const std::vector<std::string> known = attributes_of(set);
+  std::vector<std::string> parts = parts_of(text, known);
+  if (parts.empty()) throw unknown_name("attribute", text, known);
+  return parts;
+}
+
+SharedGroups share_groups(const Grouping& first, const Grouping& second) {
+  SharedGroups shared{first.names, first.codes, {}};
+  if (are_numbers_only(second.names) && second.num_groups() <= first.num_groups()) {
+    shared.second_codes = second.codes;
+    return shared;
+  }
+  std::vector<int64_t> places;
+  for (const std::string& name : second.names) places.push_back(place_of(name, shared.names));
+  shared.second_codes = at::tensor(places, at::kLong).index_select(0, second.codes);
+  return shared;
 }
 
 std::vector<int64_t> Grouping::count(const at::Tensor& indices) const {

@@ -25,4 +25,18 @@ struct Grouping {
 /// group named "all".
 Grouping group_images(const ImageSet& set, const std::vector<std::string>& attributes);
 
+/// The attributes that `text` crosses: "gender", or "genderxrace". An 'x' that belongs to a known
+/// attribute stays in it. Throws UsageError listing the known attributes and the nearest one.
+std::vector<std::string> crossed_attributes(const std::string& text, const ImageSet& set);
+
+/// Two sets divided into the same groups.
+struct SharedGroups {
+  std::vector<std::string> names;  ///< those of the first set in its order, then any others
+  at::Tensor first_codes;          ///< [N] int64
+  at::Tensor second_codes;         ///< [M] int64
+};
+/// Joins groups of one name. Groups that the second set only numbers ("0", "1", ...) are the
+/// first's of these numbers.
+SharedGroups share_groups(const Grouping& first, const Grouping& second);
+
 }  // namespace equipoise::data

@@ -18,11 +18,8 @@ double expected_coverage(int64_t num_samples, int64_t num_references, int64_t k)
 
 Coverage measure_coverage(const at::Tensor& samples, const at::Tensor& references,
                           const CoverageOptions& options) {
-  const at::Tensor neighbours = nearest_distances(
-      references, references,
-      {.k = options.k, .skip_same_row = true, .budget_bytes = options.budget_bytes});
-  const at::Tensor inside =
-      count_within(references, neighbours.select(1, options.k - 1), samples, options.budget_bytes);
+  const at::Tensor radii = neighbour_radii(references, options.k, options.budget_bytes);
+  const at::Tensor inside = count_within(references, radii, samples, options.budget_bytes);
   const int64_t num_covered = inside.gt(0).sum().item<int64_t>();
   const double num_pairs = static_cast<double>(inside.sum().item<int64_t>());
   return {.coverage = wilson_interval(num_covered, references.size(0), options.level),
@@ -55,10 +52,7 @@ class CoverageMetric : public Metric {
     json["expected"] = measured.expected;
     json["density"] = measured.density;
     json["k"] = options_.k;
-    json["recipe"] = {{"features", input.feature_recipe},
-                      {"num_samples", input.sample_features.size(0)},
-                      {"num_reference", input.reference_features.size(0)},
-                      {"distance", "Euclidean, float64, exact"}};
+    json["recipe"] = distance_recipe(input);
     return json;
   }
 
@@ -73,7 +67,7 @@ const bool kRegistered = register_metric<CoverageMetric, CoverageMetricOptions>(
      .source = "Naeem et al. 2020 (arXiv:2002.09797), Eqs. 3 and 4",
      .use_when = "To see modes that samples leave out; compare with `expected`, which depends on "
                  "both set sizes."},
-    /*headline=*/"/value", /*ideal=*/1, /*lower_is_better=*/false);
+    /*headline=*/"/value", /*ideal=*/1, Better::kHigher);
 
 }  // namespace
 }  // namespace equipoise::metrics

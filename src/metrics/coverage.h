@@ -6,13 +6,14 @@
 
 #include <torch/types.h>
 
+#include "metrics/blocks.h"
 #include "metrics/intervals.h"
 
 namespace equipoise::metrics {
 
 struct CoverageOptions {
   int64_t k = 5;
-  int64_t budget_bytes = int64_t{256} << 20;
+  int64_t budget_bytes = kBlockBudgetBytes;
   double level = 0.95;
 };
 

@@ -31,9 +31,31 @@ class PixelSummary : public nets::ClassifierNetwork {
   std::atomic<bool> saw_gradients_ = false;
 };
 
-at::Tensor test_images(int64_t num_images) {
+/// Features: means of the four quarters, a channel at a time; logits: the first two.
+class QuarterMeans : public nets::FeatureExtractor {
+ public:
+  explicit QuarterMeans(bool has_logits)
+      : FeatureExtractor({.name = "quarter means",
+                          .num_features = 12,
+                          .input_size = 5,
+                          .mean = {0, 0, 0},
+                          .deviation = {255, 255, 255}}),
+        has_logits_(has_logits) {}
+  at::Tensor features_of_inputs(const at::Tensor& inputs) const override {
+    return at::adaptive_avg_pool2d(inputs, {2, 2}).flatten(1);
+  }
+  at::Tensor logits_of_features(const at::Tensor& features) const override {
+    return features.slice(1, 0, 2);
+  }
+  bool has_logits() const override { return has_logits_; }
+
+ private:
+  bool has_logits_;
+};
+
+at::Tensor test_images(int64_t num_images, int64_t channels = 2) {
   const at::Tensor uniform =
-      random_uniform(3, Purpose::kToyData, at::arange(num_images, at::kLong), {2, 5, 5});
+      random_uniform(3, Purpose::kToyData, at::arange(num_images, at::kLong), {channels, 5, 5});
   return (uniform * 250).floor().to(at::kByte);
 }
 
@@ -77,6 +99,44 @@ TEST(ExtractFeatures, PassesOnAClassifiersError) {
   at::Tensor images = test_images(200);
   images[170][0][0][0] = 255;
   EXPECT_THROW(extract_features(summary, images, {.num_workers = 2}), DataError);
+}
+
+TEST(ExtractFeatures, ReadsPublishedExtractorsToo) {
+  const QuarterMeans extractor(/*has_logits=*/true);
+  const at::Tensor images = test_images(150, /*channels=*/3);
+  const Features alone = extract_features(feature_function(extractor), images);
+  EXPECT_TRUE(at::allclose(alone.features, extractor.features(images)));
+  EXPECT_TRUE(at::equal(alone.logits, alone.features.slice(1, 0, 2)));
+  const Features together =
+      extract_features(feature_function(extractor), images, {.num_workers = 3});
+  EXPECT_TRUE(at::equal(alone.features, together.features));
+  EXPECT_TRUE(at::equal(alone.logits, together.logits));
+}
+
+TEST(ExtractFeatures, HasNoLogitsOfANetworkWithoutClasses) {
+  const QuarterMeans extractor(/*has_logits=*/false);
+  EXPECT_FALSE(extract_features(feature_function(extractor), test_images(3, 1)).logits.defined());
+}
+
+TEST(ExtractMoments, AgreeWithTheFeaturesOwnForAnyNumberOfWorkers) {
+  const QuarterMeans extractor(/*has_logits=*/false);
+  const auto function = feature_function(extractor);
+  const at::Tensor images = test_images(300, 3);
+  const FeatureMoments alone = extract_moments(function, images);
+  const FeatureMoments together = extract_moments(function, images, {.num_workers = 3});
+  EXPECT_EQ(together.count(), 300);
+  EXPECT_TRUE(at::equal(alone.mean(), together.mean()));
+  EXPECT_TRUE(at::equal(alone.covariance(), together.covariance()));
+  const FeatureMoments whole = moments_of(extract_features(function, images).features);
+  EXPECT_TRUE(at::allclose(alone.mean(), whole.mean(), 1e-12, 0));
+  EXPECT_TRUE(at::allclose(alone.covariance(), whole.covariance(), 1e-10, 1e-16));
+}
+
+TEST(ExtractMoments, PassOnAnExtractorsError) {
+  PixelSummary summary;
+  at::Tensor images = test_images(200);
+  images[70][0][0][0] = 255;
+  EXPECT_THROW(extract_moments(feature_function(summary), images, {.num_workers = 2}), DataError);
 }
 
 TEST(ExtractFeatures, RefusesFloatsAndEmptySets) {

@@ -91,34 +91,49 @@ FeatureMoments moments_of(const at::Tensor& features) {
   return moments;
 }
 
-FrechetDistance frechet_distance(const at::Tensor& mean_a, const at::Tensor& covariance_a,
-                                 const at::Tensor& mean_b, const at::Tensor& covariance_b) {
-  const int64_t num_features = mean_a.numel();
-  check_moments(mean_a, covariance_a, num_features, "first");
-  check_moments(mean_b, covariance_b, num_features, "second");
-  FrechetDistance distance;
-  const at::Tensor root = symmetric_square_root(covariance_a, distance.clipped_mass);
-  const at::Tensor product = at::matmul(at::matmul(root, covariance_b), root);
+FrechetReference::FrechetReference(const at::Tensor& mean, const at::Tensor& covariance)
+    : mean_(mean), covariance_(covariance) {
+  check_moments(mean, covariance, mean.numel(), "reference");
+  root_ = symmetric_square_root(covariance, clipped_mass_);
+}
+
+FrechetReference::FrechetReference(const FeatureMoments& moments)
+    : FrechetReference(moments.mean(), moments.covariance()) {}
+
+FrechetDistance FrechetReference::distance_to(const at::Tensor& mean,
+                                              const at::Tensor& covariance) const {
+  check_moments(mean, covariance, mean_.numel(), "sample");
+  FrechetDistance distance{.clipped_mass = clipped_mass_};
+  const at::Tensor product = at::matmul(at::matmul(root_, covariance), root_);
   const at::Tensor eigenvalues = at::linalg_eigvalsh((product + product.t()) / 2, "L");
   const double cross_term =
       clip_negative(eigenvalues, distance.clipped_mass).sqrt().sum().item<double>();
-  distance.mean_term = (mean_a - mean_b).square().sum().item<double>();
+  distance.mean_term = (mean - mean_).square().sum().item<double>();
   distance.covariance_term =
-      (covariance_a.trace() + covariance_b.trace()).item<double>() - 2 * cross_term;
+      (covariance.trace() + covariance_.trace()).item<double>() - 2 * cross_term;
   distance.value = std::max(0.0, distance.mean_term + distance.covariance_term);
   return distance;
 }
 
-FrechetDistance frechet_distance(const FeatureMoments& a, const FeatureMoments& b) {
-  return frechet_distance(a.mean(), a.covariance(), b.mean(), b.covariance());
+FrechetDistance FrechetReference::distance_to(const FeatureMoments& samples) const {
+  return distance_to(samples.mean(), samples.covariance());
 }
 
-Interval frechet_interval(const at::Tensor& samples, const FeatureMoments& reference,
+FrechetDistance frechet_distance(const at::Tensor& mean_a, const at::Tensor& covariance_a,
+                                 const at::Tensor& mean_b, const at::Tensor& covariance_b) {
+  return FrechetReference(mean_b, covariance_b).distance_to(mean_a, covariance_a);
+}
+
+FrechetDistance frechet_distance(const FeatureMoments& a, const FeatureMoments& b) {
+  return FrechetReference(b).distance_to(a);
+}
+
+Interval frechet_interval(const at::Tensor& samples, const FrechetReference& reference,
                           const BootstrapOptions& options) {
   const at::Tensor rows = samples.to(at::kCPU, at::kDouble);
-  const double value = frechet_distance(moments_of(rows), reference).value;
+  const double value = reference.distance_to(moments_of(rows)).value;
   const auto distance_of_draw = [&](RandomStream& stream) {
-    return frechet_distance(moments_of(resample_rows(rows, stream)), reference).value;
+    return reference.distance_to(moments_of(resample_rows(rows, stream))).value;
   };
   Interval interval =
       centred_interval(value, bootstrap_replicates(distance_of_draw, options), options.level);
@@ -139,7 +154,7 @@ FrechetFloor frechet_floor(const at::Tensor& reference, int64_t num_samples, uin
           .num_rest = num_reference - num_part};
 }
 
-std::vector<std::string> frechet_warnings(int64_t num_samples, int64_t num_reference,
+std::vector<std::string> frechet_warnings(int64_t num_samples, std::optional<int64_t> num_reference,
                                           int64_t num_features) {
   std::vector<std::string> warnings;
   const auto judge = [&](int64_t num_images, const char* set) {
@@ -155,7 +170,7 @@ std::vector<std::string> frechet_warnings(int64_t num_samples, int64_t num_refer
     }
   };
   judge(num_samples, "samples");
-  judge(num_reference, "reference images");
+  if (num_reference) judge(*num_reference, "reference images");
   return warnings;
 }
 
@@ -175,19 +190,23 @@ class FrechetMetric : public Metric {
 
   std::string missing(const MetricInput& input) const override {
     return name_missing({{"sample_features", input.sample_features.defined()},
-                         {"reference_features", input.reference_features.defined()}});
+                         {"reference_features", input.reference_features.defined() ||
+                                                    input.reference_moments.has_value()}});
   }
 
   nlohmann::ordered_json measure(const MetricInput& input) const override {
     const FeatureMoments samples = moments_of(input.sample_features);
-    const FeatureMoments reference = moments_of(input.reference_features);
-    const FrechetDistance distance = frechet_distance(samples, reference);
+    const FrechetReference reference = reference_of(input);
+    const FrechetDistance distance = reference.distance_to(samples);
     const Interval interval = frechet_interval(input.sample_features, reference,
                                                {.num_replicates = options_.bootstrap,
                                                 .seed = input.seed,
                                                 .part = 20,
                                                 .level = input.level});
-    nlohmann::ordered_json json{{"name", "Fréchet distance"}};
+    const std::optional<int64_t> num_reference = num_reference_of(input);
+    nlohmann::ordered_json json{{"name", input.features_are_fid_inception
+                                             ? "Fréchet Inception distance (FID)"
+                                             : "Fréchet distance"}};
     json.update(to_json(interval));
     json["mean_term"] = distance.mean_term;
     json["covariance_term"] = distance.covariance_term;
@@ -195,19 +214,28 @@ class FrechetMetric : public Metric {
     json["recipe"] = {{"features", input.feature_recipe},
                       {"num_features", samples.num_features()},
                       {"num_samples", samples.count()},
-                      {"num_reference", reference.count()},
+                      {"num_reference", nullptr},
                       {"dtype", "float64"},
                       {"covariance", "divided by n - 1"},
                       {"square_root", "symmetric"},
                       {"resampled", "samples only"}};
+    if (num_reference) json["recipe"]["num_reference"] = *num_reference;
     json["floor"] = floor_json(input);
-    json["warnings"] = frechet_warnings(samples.count(), reference.count(), samples.num_features());
+    json["warnings"] = frechet_warnings(samples.count(), num_reference, samples.num_features());
     return json;
   }
 
  private:
+  static FrechetReference reference_of(const MetricInput& input) {
+    if (input.reference_features.defined()) return moments_of(input.reference_features);
+    return {input.reference_moments->mean, input.reference_moments->covariance};
+  }
+  static std::optional<int64_t> num_reference_of(const MetricInput& input) {
+    if (input.reference_features.defined()) return input.reference_features.size(0);
+    return input.reference_moments->num_images;
+  }
   static nlohmann::ordered_json floor_json(const MetricInput& input) {
-    if (input.reference_features.size(0) < 4) return nullptr;
+    if (!input.reference_features.defined() || input.reference_features.size(0) < 4) return nullptr;
     const FrechetFloor floor =
         frechet_floor(input.reference_features, input.sample_features.size(0), input.seed);
     return {{"value", floor.value},
@@ -225,7 +253,7 @@ const bool kRegistered = register_metric<FrechetMetric, FrechetOptions>(
      .source = "Dowson & Landau 1982; Heusel et al. 2017 (arXiv:1706.08500), Eq. 6",
      .use_when = "To rank methods at one number of images and one extractor; add coverage to see "
                  "lost modes."},
-    /*headline=*/"/value", /*ideal=*/0, /*lower_is_better=*/true);
+    /*headline=*/"/value", /*ideal=*/0, Better::kLower);
 
 }  // namespace
 }  // namespace equipoise::metrics

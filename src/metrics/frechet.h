@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,7 @@ struct FrechetDistance {
 
 /// Fréchet distance from moments, by symmetric square roots:
 ///
-///   tr (S1 S2)^1/2 = tr (R S2 R)^1/2  with  R = S1^1/2
+///   tr (S1 S2)^1/2 = tr (R S1 R)^1/2  with  R = S2^1/2
 ///
 /// Unlike the square root of the unsymmetric product it needs no complex numbers and no added
 /// diagonal when S1 or S2 is singular.
@@ -63,10 +64,28 @@ FrechetDistance frechet_distance(const FeatureMoments& a, const FeatureMoments& 
 FrechetDistance frechet_distance(const at::Tensor& mean_a, const at::Tensor& covariance_a,
                                  const at::Tensor& mean_b, const at::Tensor& covariance_b);
 
+/// A reference whose square root R is taken once, for many distances to it.
+class FrechetReference {
+ public:
+  FrechetReference(const FeatureMoments& moments);
+  /// mean [F], covariance [F,F] float64. Throws: UsageError on their shapes, NumericError when not
+  /// finite.
+  FrechetReference(const at::Tensor& mean, const at::Tensor& covariance);
+  /// As frechet_distance. Cost: two products and one set of eigenvalues of [F,F] matrices.
+  FrechetDistance distance_to(const FeatureMoments& samples) const;
+  FrechetDistance distance_to(const at::Tensor& mean, const at::Tensor& covariance) const;
+
+ private:
+  at::Tensor mean_;
+  at::Tensor covariance_;
+  at::Tensor root_;
+  double clipped_mass_ = 0;
+};
+
 /// Interval of the distance of `samples` [N,F] to a fixed reference: samples are resampled, the
 /// reference is not. It covers the expected distance at this N. The distance's bias at this N is
 /// what `frechet_floor` is for.
-Interval frechet_interval(const at::Tensor& samples, const FeatureMoments& reference,
+Interval frechet_interval(const at::Tensor& samples, const FrechetReference& reference,
                           const BootstrapOptions& options = {.num_replicates = 200});
 
 /// What real images score: distance of a random part of the reference, as large as the sample set
@@ -79,8 +98,8 @@ struct FrechetFloor {
 FrechetFloor frechet_floor(const at::Tensor& reference, int64_t num_samples, uint64_t seed);
 
 /// Plain sentences on sample sizes that make the distance unreliable; empty when there are enough
-/// of both.
-std::vector<std::string> frechet_warnings(int64_t num_samples, int64_t num_reference,
+/// of both, as far as the number of references is known.
+std::vector<std::string> frechet_warnings(int64_t num_samples, std::optional<int64_t> num_reference,
                                           int64_t num_features);
 
 }  // namespace equipoise::metrics

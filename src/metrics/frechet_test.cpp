@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "metrics/golden_features.h"
+#include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
@@ -119,6 +120,27 @@ TEST(FrechetWarnings, NameTheSetThatIsTooSmall) {
   EXPECT_NE(some[0].find("999 samples"), std::string::npos);
   EXPECT_NE(frechet_warnings(100, 1000, 100).at(0).find("singular"), std::string::npos);
   EXPECT_EQ(frechet_warnings(50, 50, 100).size(), 2u);
+  EXPECT_EQ(frechet_warnings(50, std::nullopt, 100).size(), 1u);
+}
+
+TEST(FrechetMetric, NeedsNoMoreThanTheReferencesMoments) {
+  const auto metric = MetricRegistry::instance().find("frechet").make.make({{"bootstrap", 20}});
+  MetricInput input;
+  input.sample_features = normal_rows(60, 4, 7);
+  const FeatureMoments reference = moments_of(normal_rows(90, 4, 8));
+  input.reference_features = normal_rows(90, 4, 8);
+  const auto of_images = metric->measure(input);
+  input.reference_features = at::Tensor();
+  EXPECT_EQ(metric->missing(input), "reference_features");
+  input.reference_moments =
+      ReferenceMoments{.mean = reference.mean(), .covariance = reference.covariance()};
+  EXPECT_EQ(metric->missing(input), "");
+  const auto of_moments = metric->measure(input);
+  for (const char* key : {"value", "low", "high"}) EXPECT_EQ(of_moments.at(key), of_images.at(key));
+  EXPECT_TRUE(of_moments.at("floor").is_null());
+  EXPECT_TRUE(of_moments.at("recipe").at("num_reference").is_null());
+  input.reference_moments->num_images = 90;
+  EXPECT_EQ(metric->measure(input).at("warnings"), of_images.at("warnings"));
 }
 
 }  // namespace

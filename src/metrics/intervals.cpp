@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/distributions/normal.hpp>
@@ -20,6 +21,11 @@ void check_level(double level) {
                     .got = fmt::format("{}", level),
                     .expected = "for example 0.95",
                     .hint = ""});
+}
+
+/// z with a share `level` of a standard normal between -z and z.
+double normal_quantile(double level) {
+  return boost::math::quantile(boost::math::normal(), 0.5 + level / 2);
 }
 
 void check_binomial(int64_t successes, int64_t trials, double level) {
@@ -70,7 +76,7 @@ Interval wilson_interval(int64_t successes, int64_t trials, double level) {
   check_binomial(successes, trials, level);
   const double n = static_cast<double>(trials);
   const double p = static_cast<double>(successes) / n;
-  const double z = boost::math::quantile(boost::math::normal(), 0.5 + level / 2);
+  const double z = normal_quantile(level);
   const double centre = p + z * z / (2 * n);
   const double half_width = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
   const double scale = 1 + z * z / n;
@@ -134,6 +140,49 @@ Interval centred_interval(double value, const std::vector<double>& replicates, d
   interval.high += shift;
   interval.method = "centred bootstrap";
   return interval;
+}
+
+Interval mean_interval(const at::Tensor& values, const BootstrapOptions& options) {
+  const std::vector<double> numbers = to_vector(values);
+  if (numbers.empty()) {
+    throw UsageError(
+        {.where = "mean", .what = "no values", .got = "", .expected = "one at least", .hint = ""});
+  }
+  const double count = static_cast<double>(numbers.size());
+  const auto mean_of_draw = [&](RandomStream& stream) {
+    double sum = 0;
+    for (size_t i = 0; i < numbers.size(); ++i) sum += numbers[stream.below(numbers.size())];
+    return sum / count;
+  };
+  const double mean = std::accumulate(numbers.begin(), numbers.end(), 0.0) / count;
+  return percentile_interval(mean, bootstrap_replicates(mean_of_draw, options), options.level);
+}
+
+Interval normal_interval(double value, double standard_error, double level,
+                         const std::string& method) {
+  check_level(level);
+  const double half_width = normal_quantile(level) * standard_error;
+  return {.value = value,
+          .low = value - half_width,
+          .high = value + half_width,
+          .level = level,
+          .method = method};
+}
+
+std::vector<double> to_vector(const at::Tensor& values) {
+  const at::Tensor flat = values.reshape({-1}).contiguous();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+nlohmann::ordered_json quantiles_json(const at::Tensor& values) {
+  if (values.numel() == 0) return nullptr;
+  std::vector<double> numbers = to_vector(values);
+  std::sort(numbers.begin(), numbers.end());
+  return {{"p05", quantile(numbers, 0.05)},
+          {"p25", quantile(numbers, 0.25)},
+          {"p50", quantile(numbers, 0.5)},
+          {"p75", quantile(numbers, 0.75)},
+          {"p95", quantile(numbers, 0.95)}};
 }
 
 std::vector<int64_t> resample_counts(const std::vector<int64_t>& counts, int64_t num_draws,

@@ -4,6 +4,8 @@
 //   clopper_pearson_interval  a share; never below its nominal level, hence wider. For claims that must not fail.
 //   percentile_interval       anything else, by resampling; needs a few dozen observations to be worth stating.
 //   centred_interval          the same for distances, which are biased upwards.
+//   mean_interval             percentile_interval of the mean of one number an image.
+//   normal_interval           where a standard error is known.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <torch/types.h>
 #include <nlohmann/json.hpp>
 
 #include "core/random.h"
@@ -71,6 +74,19 @@ Interval percentile_interval(double value, const std::vector<double>& replicates
 /// push the interval off its own value. Covers the statistic's expectation at this sample size, not
 /// its limit for large samples.
 Interval centred_interval(double value, const std::vector<double>& replicates, double level);
+
+/// Mean of `values` [N] float64, resampled with replacement; percentile_interval of the replicates.
+/// Throws: UsageError for no values.
+Interval mean_interval(const at::Tensor& values, const BootstrapOptions& options);
+/// value +- z * standard_error, z the two-sided normal quantile of `level`; `method` says where the
+/// standard error is from.
+Interval normal_interval(double value, double standard_error, double level,
+                         const std::string& method);
+
+/// The numbers of a float64 tensor of any shape, in its order.
+std::vector<double> to_vector(const at::Tensor& values);
+/// {"p05", "p25", "p50", "p75", "p95"} of `values`; null for no values.
+nlohmann::ordered_json quantiles_json(const at::Tensor& values);
 
 /// Counts of a multinomial sample: `num_draws` draws with replacement from the units counted in
 /// `counts`.

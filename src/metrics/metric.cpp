@@ -1,5 +1,7 @@
 #include "metrics/metric.h"
 
+#include <fmt/format.h>
+
 namespace equipoise::metrics {
 
 std::string name_missing(std::initializer_list<std::pair<const char*, bool>> is_there) {
@@ -8,6 +10,22 @@ std::string name_missing(std::initializer_list<std::pair<const char*, bool>> is_
     if (!there) missing += (missing.empty() ? "" : ", ") + std::string(name);
   }
   return missing;
+}
+
+std::string name_missing(std::initializer_list<NeededRows> needed) {
+  std::string missing;
+  for (const auto& [name, rows, at_least] : needed) {
+    if (rows.defined() && rows.dim() > 0 && rows.size(0) >= at_least) continue;
+    missing += fmt::format("{}{} of {} rows at least", missing.empty() ? "" : ", ", name, at_least);
+  }
+  return missing;
+}
+
+nlohmann::ordered_json distance_recipe(const MetricInput& input) {
+  return {{"features", input.feature_recipe},
+          {"num_samples", input.sample_features.size(0)},
+          {"num_reference", input.reference_features.size(0)},
+          {"distance", "Euclidean, float64, exact"}};
 }
 
 }  // namespace equipoise::metrics

@@ -9,14 +9,6 @@
 #include "metrics/neighbours.h"
 
 namespace equipoise::metrics {
-namespace {
-
-std::vector<double> to_vector(const at::Tensor& distances) {
-  const at::Tensor flat = distances.reshape({-1}).contiguous();
-  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
-}
-
-}  // namespace
 
 NearestReference compare_nearest(const at::Tensor& sample_distances,
                                  const at::Tensor& heldout_distances, double level) {
@@ -82,7 +74,7 @@ const bool kRegistered = register_metric<NearestReferenceMetric, NearestReferenc
      .source = "ours, after Meehan et al. 2020 (arXiv:2004.05675)",
      .use_when = "When the training set is small enough to be copied; pixels find copies, features "
                  "find near-copies."},
-    /*headline=*/"/ratio", /*ideal=*/1, /*lower_is_better=*/false);
+    /*headline=*/"/ratio", /*ideal=*/1, Better::kHigher);
 
 }  // namespace
 }  // namespace equipoise::metrics

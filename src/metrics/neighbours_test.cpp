@@ -69,5 +69,43 @@ TEST(CountWithin, CountsWhatIsStrictlyCloser) {
       at::equal(count_within(queries, radii, references, 1), at::tensor({2, 1}, at::kLong)));
 }
 
+TEST(NearestNeighbours, NameTheRowsTheyFoundForAnyBudget) {
+  const at::Tensor queries = golden_features(100, 5, 0, 1);
+  const at::Tensor references = golden_features(70, 5, 0.7, 1.2);
+  for (const int64_t budget_bytes : {kBlockBudgetBytes, int64_t{1}}) {
+    const Neighbours nearest =
+        nearest_neighbours(queries, references, {.k = 20, .budget_bytes = budget_bytes});
+    const at::Tensor found = references.index_select(0, nearest.indices.view({-1}));
+    const at::Tensor distances =
+        (found.view({100, 20, 5}) - queries.unsqueeze(1)).square().sum(2).sqrt();
+    EXPECT_TRUE(at::allclose(distances, nearest.distances, 1e-9, 1e-9));
+    EXPECT_EQ(std::get<0>(at::unique_dim(nearest.indices.slice(0, 0, 1), 1)).numel(), 20);
+  }
+}
+
+TEST(NearestNeighbours, LeaveOutTheItemItselfInEveryBlock) {
+  const at::Tensor set = golden_features(100, 5, 0, 1);
+  const Neighbours nearest =
+      nearest_neighbours(set, set, {.k = 3, .skip_same_row = true, .budget_bytes = 1});
+  EXPECT_FALSE(nearest.indices.eq(at::arange(100, at::kLong).unsqueeze(1)).any().item<bool>());
+}
+
+TEST(NeighbourRadii, AreDistancesToTheKthOther) {
+  const at::Tensor set = at::tensor({0.0, 1.0, 5.0}, at::kDouble).view({3, 1});
+  EXPECT_TRUE(at::equal(neighbour_radii(set, 2), at::tensor({5.0, 4.0, 5.0}, at::kDouble)));
+}
+
+TEST(SmallestCoveringRadius, TakesClosedBallsAndIsInfiniteOutside) {
+  const at::Tensor centres = at::tensor({0.0, 1.0}, at::kDouble).view({2, 1});
+  const at::Tensor radii = at::tensor({1.0, 3.0}, at::kDouble);
+  const at::Tensor points = at::tensor({0.5, -1.0, 4.0, 4.001}, at::kDouble).view({4, 1});
+  const at::Tensor expected = at::tensor({1.0, 1.0, 3.0, double{INFINITY}}, at::kDouble);
+  EXPECT_TRUE(at::equal(smallest_covering_radius(points, centres, radii), expected));
+  const at::Tensor of_others =
+      smallest_covering_radius(centres, centres, radii, {.skip_same_row = true});
+  EXPECT_TRUE(at::equal(of_others, at::tensor({3.0, 1.0}, at::kDouble)));
+  EXPECT_THROW(smallest_covering_radius(points, centres, at::ones({3}, at::kDouble)), UsageError);
+}
+
 }  // namespace
 }  // namespace equipoise::metrics

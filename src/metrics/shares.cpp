@@ -219,7 +219,7 @@ const bool kRegistered = register_metric<Shares, SharesOptions>(
                "errors: ours",
      .use_when = "Always on biased data; read the corrected shares when the classifier errs on "
                  "more than 1 in 50."},
-    /*headline=*/"", /*ideal=*/0, /*lower_is_better=*/true);
+    /*headline=*/"", /*ideal=*/0, Better::kLower);
 
 }  // namespace
 }  // namespace equipoise::metrics

@@ -30,11 +30,9 @@ struct NoOptions {
 };
 
 ObjectivePlugin plugin(TrainingSet training_set, const char* title, const char* law) {
-  return {.ratio_need = RatioNeed::kNone,
-          .training_set = training_set,
+  return {.training_set = training_set,
           .make =
-              [training_set](const nlohmann::json& options,
-                             std::shared_ptr<const diffusion::DensityRatio>) {
+              [training_set](const nlohmann::json& options, const ObjectiveInputs&) {
                 NoOptions none;
                 from_json(options, none, "objective.options");
                 return std::make_unique<Dsm>(training_set);

@@ -16,8 +16,8 @@ class IwDsm : public Objective {
       : rule_(std::move(rule)), ratio_(std::move(ratio)) {}
 
   diffusion::TrainingSet training_set() const override { return rule_.training_set(); }
-  RatioNeed ratio_need() const override {
-    return rule_.alpha == 0 ? RatioNeed::kNone : RatioNeed::kTimeIndependent;
+  ObjectiveNeeds needs() const override {
+    return {.ratio = rule_.alpha == 0 ? RatioNeed::kNone : RatioNeed::kTimeIndependent};
   }
 
   at::Tensor loss(const diffusion::Denoiser& denoiser, const diffusion::NoisyBatch& batch,
@@ -37,11 +37,11 @@ class IwDsm : public Objective {
 };
 
 std::unique_ptr<Objective> make_iw_dsm(const nlohmann::json& options,
-                                       std::shared_ptr<const diffusion::DensityRatio> ratio) {
+                                       const ObjectiveInputs& inputs) {
   RatioWeight rule;
   from_json(options, rule, "objective.options");
-  check_ratio_given(rule, ratio.get(), "iw_dsm");
-  return std::make_unique<IwDsm>(std::move(rule), std::move(ratio));
+  check_ratio_given(rule, inputs.ratio.get(), "iw_dsm");
+  return std::make_unique<IwDsm>(std::move(rule), inputs.ratio);
 }
 
 const bool kRegistered = ObjectiveRegistry::instance().add(
@@ -49,7 +49,7 @@ const bool kRegistered = ObjectiveRegistry::instance().add(
      .summary = "Each image counts by the density ratio of clean images, 2 d(x0).",
      .source = "Kim et al. 2024 (arXiv:2403.01189), the importance-weighted baseline",
      .use_when = "as a baseline; its ratio is over-confident on images, prefer tiw_dsm"},
-    {.ratio_need = RatioNeed::kTimeIndependent,
+    {.needs = {.ratio = RatioNeed::kTimeIndependent},
      .training_set = diffusion::TrainingSet::kHalfAndHalf,
      .make = make_iw_dsm,
      .options_help = [] { return help_text(RatioWeight{}); },

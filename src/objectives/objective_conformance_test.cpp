@@ -36,9 +36,12 @@ class EveryObjective : public testing::TestWithParam<std::string> {
   const ObjectivePlugin& plugin() const {
     return ObjectiveRegistry::instance().find(GetParam()).make;
   }
-  bool needs_ratio() const { return plugin().ratio_need != RatioNeed::kNone; }
+  bool needs_ratio() const { return plugin().needs.ratio != RatioNeed::kNone; }
   std::unique_ptr<Objective> make(const nlohmann::json& options = nlohmann::json::object()) const {
-    return make_objective(GetParam(), needs_ratio() ? toy_ratio() : nullptr, options);
+    ObjectiveInputs inputs;
+    if (needs_ratio()) inputs.ratio = toy_ratio();
+    if (plugin().needs.labels != LabelNeed::kNone) inputs.labels = toy_labels();
+    return make_objective(GetParam(), inputs, options);
   }
 };
 
@@ -46,14 +49,16 @@ class EveryObjective : public testing::TestWithParam<std::string> {
 class EveryRatioObjective : public EveryObjective {};
 
 at::Tensor loss_of(const Objective& objective, const diffusion::NoisyBatch& batch) {
-  return objective.loss(TinyDenoiser(kParameters), batch, {});
+  return objective.loss(TinyDenoiser(kParameters), batch, toy_conditions());
 }
 
 TEST_P(EveryObjective, GradientEqualsFiniteDifferences) {
-  const auto objective = make();
+  // Where a method stops some of the gradient by default, the whole of it is what is checked.
+  const bool may_stop = plugin().options_help().find("gradient =") != std::string::npos;
+  const auto objective = may_stop ? make({{"gradient", "all"}}) : make();
   const diffusion::NoisyBatch batch = toy_batch(at::kDouble);
   const auto mean_loss = [&](const at::Tensor& parameters) {
-    return objective->loss(TinyDenoiser(parameters), batch, {}).sum() / 6;
+    return objective->loss(TinyDenoiser(parameters), batch, toy_conditions()).sum() / 6;
   };
   const at::Tensor parameters = kParameters.clone().requires_grad_(true);
   const at::Tensor gradient = torch::autograd::grad({mean_loss(parameters)}, {parameters}).front();
@@ -69,7 +74,8 @@ TEST_P(EveryObjective, GradientEqualsFiniteDifferences) {
 TEST_P(EveryObjective, LossHasTheShapeOfTheImages) {
   EXPECT_EQ(loss_of(*make(), toy_batch()).sizes(), at::IntArrayRef({6, 2}));
   const auto images = diffusion::make_noisy(at::full({2, 1, 1, 2}, 0.5), at::arange(2), 1, {}, 0.5);
-  EXPECT_EQ(make()->loss(ConstantDenoiser(0), images, {}).sizes(), at::IntArrayRef({2, 1, 1, 2}));
+  EXPECT_EQ(make()->loss(ConstantDenoiser(0), images, toy_conditions(2)).sizes(),
+            at::IntArrayRef({2, 1, 1, 2}));
 }
 
 TEST_P(EveryObjective, ItemsDoNotAffectEachOther) {
@@ -84,8 +90,9 @@ TEST_P(EveryObjective, ItemsDoNotAffectEachOther) {
   EXPECT_EQ(differs.sum().item<int64_t>(), 1);
 }
 
-TEST_P(EveryObjective, EqualsPlainLossWhenTheSetsAreAlike) {
-  const auto objective = make_objective(GetParam(), std::make_shared<ConstantRatio>(0));
+TEST_P(EveryObjective, EqualsPlainLossWhenTheDataAreAsTheyShouldBe) {
+  const auto objective = make_objective(
+      GetParam(), {.ratio = std::make_shared<ConstantRatio>(0), .labels = right_labels()});
   const auto plain = make_objective("dsm_obs", nullptr);
   EXPECT_TRUE(at::equal(loss_of(*objective, toy_batch()), loss_of(*plain, toy_batch())));
 }
@@ -106,7 +113,7 @@ TEST_P(EveryRatioObjective, RatioThatIsNotFiniteIsANumericError) {
 
 TEST_P(EveryRatioObjective, AlphaZeroIsPlainLossWithoutARatio) {
   const auto objective = make_objective(GetParam(), nullptr, {{"alpha", 0}});
-  EXPECT_EQ(objective->ratio_need(), RatioNeed::kNone);
+  EXPECT_EQ(objective->needs(), ObjectiveNeeds{});
   const auto plain = make_objective("dsm_obs", nullptr);
   EXPECT_TRUE(at::equal(loss_of(*objective, toy_batch()), loss_of(*plain, toy_batch())));
 }
@@ -116,7 +123,7 @@ TEST_P(EveryRatioObjective, MissingRatioIsAUsageError) {
 }
 
 TEST_P(EveryObjective, AnnouncesWhatItNeeds) {
-  EXPECT_EQ(make()->ratio_need(), plugin().ratio_need);
+  EXPECT_EQ(make()->needs(), plugin().needs);
   EXPECT_EQ(make()->training_set(), plugin().training_set);
 }
 
@@ -139,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryObjective,
 std::vector<std::string> names_with_ratio() {
   std::vector<std::string> names;
   for (const auto& [name, entry] : ObjectiveRegistry::instance().entries())
-    if (entry.make.ratio_need != RatioNeed::kNone) names.push_back(name);
+    if (entry.make.needs.ratio != RatioNeed::kNone) names.push_back(name);
   return names;
 }
 

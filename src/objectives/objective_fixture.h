@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/libtorch.h"
+#include "diffusion/label_fixture.h"
 #include "diffusion/mixture_law.h"
 #include "diffusion/noise_law.h"
 #include "objectives/objective.h"
@@ -44,10 +45,35 @@ inline std::shared_ptr<const diffusion::DensityRatio> toy_ratio() {
   return std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
 }
 
+/// Three classes whose labels are wrong, and a classifier that knows which is likely.
+inline diffusion::LabelModel toy_labels() {
+  return {
+      .transition = diffusion::three_class_transition(),
+      .posterior = std::make_shared<diffusion::FixedPosterior>(std::vector<double>{0.5, 0.3, 0.2})};
+}
+
+/// The same three classes, their labels always right.
+inline diffusion::LabelModel right_labels() {
+  diffusion::LabelModel labels = toy_labels();
+  labels.transition = at::eye(3, at::kDouble);
+  return labels;
+}
+
+/// Labels 0, 1, 2, 0, … of three classes, as networks see them.
+inline diffusion::Conditions toy_conditions(int64_t batch_size = 6) {
+  return {.class_labels =
+              at::one_hot(at::arange(batch_size, at::kLong).remainder(3), 3).to(at::kFloat)};
+}
+
+inline std::unique_ptr<Objective> make_objective(
+    const std::string& name, const ObjectiveInputs& inputs,
+    const nlohmann::json& options = nlohmann::json::object()) {
+  return ObjectiveRegistry::instance().find(name).make.make(options, inputs);
+}
 inline std::unique_ptr<Objective> make_objective(
     const std::string& name, std::shared_ptr<const diffusion::DensityRatio> ratio,
     const nlohmann::json& options = nlohmann::json::object()) {
-  return ObjectiveRegistry::instance().find(name).make.make(options, std::move(ratio));
+  return make_objective(name, ObjectiveInputs{.ratio = std::move(ratio)}, options);
 }
 
 /// Six noised points of the biased toy law, in the given type.

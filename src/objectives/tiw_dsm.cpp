@@ -48,8 +48,8 @@ class TiwDsm : public Objective {
       : parts_(parts), rule_(std::move(rule)), ratio_(std::move(ratio)) {}
 
   diffusion::TrainingSet training_set() const override { return rule_.training_set(); }
-  RatioNeed ratio_need() const override {
-    return rule_.alpha == 0 ? RatioNeed::kNone : RatioNeed::kTimeDependent;
+  ObjectiveNeeds needs() const override {
+    return {.ratio = rule_.alpha == 0 ? RatioNeed::kNone : RatioNeed::kTimeDependent};
   }
 
   at::Tensor loss(const diffusion::Denoiser& denoiser, const diffusion::NoisyBatch& batch,
@@ -76,15 +76,14 @@ class TiwDsm : public Objective {
 };
 
 ObjectivePlugin plugin(Parts parts, const char* name, const char* title, const char* formula) {
-  return {.ratio_need = RatioNeed::kTimeDependent,
+  return {.needs = {.ratio = RatioNeed::kTimeDependent},
           .training_set = diffusion::TrainingSet::kHalfAndHalf,
           .make =
-              [parts, name](const nlohmann::json& options,
-                            std::shared_ptr<const diffusion::DensityRatio> ratio) {
+              [parts, name](const nlohmann::json& options, const ObjectiveInputs& inputs) {
                 RatioWeight rule;
                 from_json(options, rule, "objective.options");
-                check_ratio_given(rule, ratio.get(), name);
-                return std::make_unique<TiwDsm>(parts, std::move(rule), std::move(ratio));
+                check_ratio_given(rule, inputs.ratio.get(), name);
+                return std::make_unique<TiwDsm>(parts, std::move(rule), inputs.ratio);
               },
           .options_help = [] { return help_text(RatioWeight{}); },
           .title = title,

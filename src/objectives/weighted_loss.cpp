@@ -5,10 +5,14 @@
 
 namespace equipoise::objectives {
 
+at::Tensor squared_loss(const at::Tensor& denoised, const diffusion::NoisyBatch& batch,
+                        const at::Tensor& target) {
+  return diffusion::per_item(batch.loss_weight, denoised) * (denoised - target).square();
+}
+
 at::Tensor denoising_loss(const diffusion::Denoiser& denoiser, const diffusion::NoisyBatch& batch,
                           const diffusion::Conditions& conditions, const at::Tensor& target) {
-  const at::Tensor denoised = denoiser.denoise(batch.noisy, batch.sigma, conditions);
-  return diffusion::per_item(batch.loss_weight, denoised) * (denoised - target).square();
+  return squared_loss(denoiser.denoise(batch.noisy, batch.sigma, conditions), batch, target);
 }
 
 at::Tensor weighted_denoising_loss(const diffusion::Denoiser& denoiser,

@@ -8,6 +8,9 @@
 
 namespace equipoise::objectives {
 
+/// lambda(sigma) |denoised - target|^2, element by element; all of the shape of batch.clean.
+at::Tensor squared_loss(const at::Tensor& denoised, const diffusion::NoisyBatch& batch,
+                        const at::Tensor& target);
 /// lambda(sigma) |D(x; sigma) - target|^2, element by element.
 ///
 /// Shapes: target as batch.clean; returns that shape, differentiable in the denoiser's parameters.

@@ -14,7 +14,9 @@
 #include "io/files.h"
 #include "io/json_lines.h"
 #include "io/npy.h"
+#include "pipeline/classifier_stages.h"
 #include "pipeline/image_data.h"
+#include "pipeline/label_stages.h"
 #include "pipeline/ratio_error.h"
 #include "pipeline/sample_model.h"
 #include "pipeline/stages.h"
@@ -22,6 +24,7 @@
 #include "report/html_report.h"
 #include "report/sample_grid.h"
 #include "samplers/sample_images.h"
+#include "track/run_events.h"
 
 namespace equipoise::pipeline {
 namespace {
@@ -77,31 +80,45 @@ class Experiment {
         folder_(path),
         stages_((claim_folder(folder_, config, resume), path / "state.json"), resume),
         stats_(folder_.stats(), finished_stats_bytes(folder_.stats(), stages_)),
+        events_(path),
         data_(load_image_data(config, path / "split.json", progress)),
         context_{.config = config_,
                  .data = data_,
                  .folder = folder_,
                  .stats = stats_,
                  .resume = resume,
-                 .progress = progress_} {}
+                 .progress = progress_} {
+    stats_.observe([this](const nlohmann::ordered_json& line) { events_.add_line(line); });
+    if (config_.words.is_on()) check_words(config_.words, data_.split.groups);
+  }
 
   /// The density ratios that the methods need.
   Json train_ratios() {
     std::set<RatioNeed> needs;
     for (const MethodConfig& method : config_.methods)
-      needs.insert(ObjectiveRegistry::instance().find(method.objective).make.ratio_need);
+      needs.insert(ObjectiveRegistry::instance().find(method.objective).make.needs.ratio);
     if (needs.contains(RatioNeed::kTimeDependent) && config_.ratio.labels == "soft")
       needs.insert(RatioNeed::kTimeIndependent);  // the teacher; in this order it comes first
     Json ratios = Json::array();
     for (RatioNeed need : needs) {
       if (need == RatioNeed::kNone) continue;
       ratios.push_back(stages_.run(ratio_name(need), [&] { return train_ratio(context_, need); }));
+      events_.add_ratio(ratios.back());
     }
     return ratios;
   }
 
+  /// What is known of wrong labels, as far as any method asks; null when none does.
+  Json train_labels() {
+    const objectives::LabelNeed need = config_.label_need();
+    if (need == objectives::LabelNeed::kNone) return nullptr;
+    return stages_.run("label_posterior", [&] { return train_label_model(context_, need); });
+  }
+
   Json train(const MethodConfig& method) {
-    return stages_.run(method.name, [&] { return train_method(context_, method); });
+    Json json = stages_.run(method.name, [&] { return train_method(context_, method); });
+    events_.add_model(method.name);
+    return json;
   }
 
   void run() {
@@ -113,16 +130,28 @@ class Experiment {
     if (has_closed_form(data_) && config_.ratio.kind == "trained" && results["ratios"].size() == 2)
       results["ratio_error"] =
           stages_.run("ratio error", [&] { return measure_ratio_error(context_); });
+    if (const Json label_model = train_labels(); !label_model.is_null())
+      results["label_model"] = label_model;
     Json methods = Json::array();
     for (const MethodConfig& method : config_.methods) methods.push_back(make_method(method));
+    const Json guides = train_guides();
+    if (!guides.empty()) results["guides"] = guides;
     for (Json& method : methods) {
       const std::string name = method["name"];
-      method["samples"] = stages_.run("sample " + name, [&] { return draw_samples(name); });
+      method["samples"] = stages_.run("sample " + name, [&] {
+        return draw_samples(name, name, {.sampler = config_.sampler});
+      });
     }
+    for (const VariantConfig& variant : config_.variants) methods.push_back(make_variant(variant));
+    for (const Json& method : methods) events_.add_grid(method["name"]);
     const audit::AuditReference reference = make_reference(classifier);
     for (Json& method : methods) {
       const std::string name = method["name"];
       method.update(stages_.run("measure " + name, [&] { return measure(name, reference); }));
+      if (config_.model.conditional && config_.classifier.on_samples)
+        method["conditional"]["cas"] = stages_.run("cas_" + name, [&] {
+          return train_on_samples(context_, name, conditioned_samples(name));
+        });
     }
     results["methods"] = std::move(methods);
     results["stages"] = stages_.times();
@@ -150,14 +179,61 @@ class Experiment {
     return json;
   }
 
-  Json draw_samples(const std::string& name) {
+  /// A trained method's model, sampled in another way.
+  Json make_variant(const VariantConfig& variant) {
+    return {{"name", variant.name},
+            {"title", variant.name},
+            {"of", variant.of},
+            {"summary", "The model of " + variant.of + ", sampled in another way."},
+            {"options", Json::parse(variant.method.to_json().dump())},
+            {"samples", stages_.run("sample " + variant.name, [&] {
+               return draw_samples(variant.name, variant.of, variant.method);
+             })}};
+  }
+
+  /// The discriminators variants ask for, one a model, in the order of the methods.
+  Json train_guides() {
+    Json guides = Json::object();
+    for (const MethodConfig& method : config_.methods) {
+      const bool is_asked = std::ranges::any_of(config_.variants, [&](const VariantConfig& v) {
+        return v.of == method.name && needs_discriminator(v.method);
+      });
+      if (is_asked)
+        guides[method.name] =
+            stages_.run("guide " + method.name, [&] { return train_guide_of(method.name); });
+    }
+    return guides;
+  }
+
+  Json train_guide_of(const std::string& name) {
+    const at::Tensor real = config_.guide.real == "reference" ? data_.split.reference
+                                                              : data_.split.biased;
+    const std::string guide = name + ".discriminator";
+    RealImages images{.images = raw_images(*data_.training, real), .labels = {}};
+    if (config_.model.conditional) images.labels = data_.shown->labels.index_select(0, real);
+    return train_guide({.model = folder_.model(name),
+                        .out = folder_.model(guide),
+                        .generated = folder_.samples(name + ".generated"),
+                        .real = images,
+                        .method = {.sampler = config_.sampler},
+                        .config = config_.guide,
+                        .seed = static_cast<uint64_t>(config_.seed),
+                        .num_workers = config_.num_workers(),
+                        .device = config_.device,
+                        .resume = context_.resume,
+                        .on_tick = tick_writer(context_, guide)},
+                       progress_);
+  }
+
+  Json draw_samples(const std::string& name, const std::string& model,
+                    const SamplingMethod& method) {
     std::vector<int64_t> seeds(static_cast<size_t>(config_.sample.num));
     std::iota(seeds.begin(), seeds.end(), config_.sample.seed_first);
-    const SampleJob job{.model = folder_.model(name),
+    const SampleJob job{.model = folder_.model(model),
                         .out = folder_.samples(name),
                         .seeds = seeds,
-                        .method = {.sampler = config_.sampler},
-                        .classes = config_.model.conditional ? "random" : "",
+                        .method = method,
+                        .classes = config_.model.conditional ? "random" : config_.words.sample,
                         .latents = {},
                         .seed_base = static_cast<uint64_t>(config_.seed),
                         .batch_size = config_.sample.batch_size,
@@ -165,8 +241,7 @@ class Experiment {
                         .device = config_.device};
     Json json = sample_model(job, progress_);
     json.update({{"file", "samples/" + job.out.filename().string()},
-                 {"seed_first", config_.sample.seed_first},
-                 {"sampler", config_.sampler}});
+                 {"seed_first", config_.sample.seed_first}});
     if (!data_.training->is_vectors()) {
       const at::Tensor images = stored_samples(name);
       io::write_file_atomically(
@@ -181,6 +256,11 @@ class Experiment {
   at::Tensor stored_samples(const std::string& name) const {
     const at::Tensor array = io::read_npz(folder_.samples(name)).at("arr_0");
     return array.dim() == 2 ? array : array.permute({0, 3, 1, 2}).contiguous();
+  }
+
+  ConditionedSamples conditioned_samples(const std::string& name) const {
+    return {.images = stored_samples(name),
+            .classes = io::read_npz(folder_.samples(name)).at("arr_1")};
   }
 
   audit::AuditReference make_reference(const Json& classifier) {
@@ -202,8 +282,11 @@ class Experiment {
   }
 
   Json measure(const std::string& name, const audit::AuditReference& reference) {
-    return Json::parse(
+    Json json = Json::parse(
         audit::audit_samples(stored_samples(name), reference, audit_options()).dump());
+    if (config_.model.conditional)
+      json["conditional"] = measure_conditions(context_, conditioned_samples(name), reference);
+    return json;
   }
 
   audit::AuditOptions audit_options() const {
@@ -217,6 +300,7 @@ class Experiment {
   track::RunFolder folder_;
   Stages stages_;
   track::StatsWriter stats_;
+  track::RunEvents events_;
   ImageData data_;
   TrainingContext context_;
 };
@@ -239,6 +323,7 @@ void train_experiment(const ExperimentConfig& config, const std::filesystem::pat
          .hint = "Use 'equipoise run' for several, or --set objectives='[\"tiw_dsm\"]'"});
   Experiment experiment(config, folder, resume, progress);
   experiment.train_ratios();
+  experiment.train_labels();
   experiment.train(config.methods[0]);
 }
 

@@ -1,5 +1,5 @@
 // Everything a run is told, as one tree: [data] [model] [train] [ratio] [classifier] [sampler]
-// [sample] [objective.NAME].
+// [sample] [words] [objective.NAME].
 #pragma once
 
 #include <map>
@@ -12,6 +12,11 @@
 #include "data/augment.h"
 #include "data/data_config.h"
 #include "diffusion/noise_law.h"
+#include "objectives/objective.h"
+#include "pipeline/guide.h"
+#include "pipeline/method_config.h"
+#include "pipeline/sampling_method.h"
+#include "pipeline/words.h"
 #include "reweight/ratio_training.h"
 #include "train/loop.h"
 
@@ -27,7 +32,7 @@ struct ModelSection {
   bool conditional = false;
 
   void fields(FieldVisitor& f) {
-    f.choice("preconditioning", preconditioning, {"edm", "vp", "ve", "iddpm"},
+    f.choice("preconditioning", preconditioning, {"edm", "vp", "ve", "iddpm", "ddpm_linear_1000", "ddpm_cosine_1000"},
              "scalings around the network; train with edm");
     f("sigma_data", sigma_data, "", "standard deviation of the data in [-1, 1]", {1e-6, 1e6});
     f("conditional", conditional, "", "give the network the class label");
@@ -37,9 +42,21 @@ struct ModelSection {
 struct TrainSection : train::LoopConfig {
   diffusion::NoiseLaw noise;
   data::AugmentConfig augment;
+  double label_dropout = 0;
+  bool direction_statistics = false;
+  int64_t direction_minibatches = 50;
+  bool direction_groups = false;
 
   void fields(FieldVisitor& f) {
     LoopConfig::fields(f);
+    f("label_dropout", label_dropout, "",
+      "share of images a conditional model sees without their class, for classifier-free guidance",
+      {0, 1});
+    f("direction_statistics", direction_statistics, "",
+      "at every tick, say how much the gradients of mini-batches have in common (stats.jsonl)");
+    f("direction_minibatches", direction_minibatches, "count",
+      "gradients that takes, each of batch_size images", {2, 1e6});
+    f("direction_groups", direction_groups, "", "the same for every group on its own images");
     f.group("noise", noise, "training noise levels");
     f.group("augment", augment, "geometric augmentation with labels");
   }
@@ -84,9 +101,52 @@ struct RatioSection {
   }
 };
 
+/// What is learnt of wrong labels, for objectives that ask. [label_model.network] holds type and
+/// options of the classifier of noisy images.
+struct LabelModelSection {
+  std::string transition = "known";
+  std::string transition_file;
+  int64_t anchors = 50;
+  double anchor_sigma = 0.2;
+  double volume_weight = 1e-3;
+  double validation = 0.1;
+  std::string time_law = "denoiser";
+  std::string time_map = "linear";
+  data::AugmentConfig augment;
+  train::LoopConfig train{.images = 100'000,
+                          .batch_size = 64,
+                          .learning_rate = 1e-3,
+                          .ramp_images = 2'000,
+                          .ema = {.half_life_kimg = 5},
+                          .tick_images = 10'000,
+                          .snapshot = "best"};
+
+  void fields(FieldVisitor& f) {
+    f.choice("transition", transition, {"known", "file", "learned", "anchors"},
+             "how labels go wrong: as data.label_noise says, as a file says, learnt with the "
+             "classifier, or read off a classifier of the labels as they are");
+    f("transition_file", transition_file, "",
+      "file: CSV, a header of class names, a row a true class");
+    f("anchors", anchors, "images", "anchors: images a row of the matrix is averaged over",
+      {1, 1e6});
+    f("anchor_sigma", anchor_sigma, "", "anchors: noise level they are looked for at", {0, 1e3});
+    f("volume_weight", volume_weight, "", "learned: how much the matrix's volume counts", {0, 1});
+    f("validation", validation, "",
+      "share of the training images kept from the classifier, to choose its snapshot and judge it",
+      {0.01, 0.9});
+    f.choice("time_law", time_law, {"denoiser", "log_uniform_sigma", "uniform_time"},
+             "how training draws noise levels; denoiser = as [train.noise] does");
+    f.choice("time_map", time_map, {"linear", "cosine"},
+             "time value shown to the network at a noise level");
+    f.group("augment", augment, "geometric augmentation of the classifier's images");
+    f.group("train", train, "the classifier's training loop");
+  }
+};
+
 /// The group classifier. [classifier.network] holds its type and options.
 struct ClassifierSection {
   double test_share = 0.5;
+  bool on_samples = false;
   train::LoopConfig train{.images = 60'000,
                           .batch_size = 64,
                           .learning_rate = 2e-3,
@@ -99,6 +159,8 @@ struct ClassifierSection {
     f("test_share", test_share, "",
       "without data.evaluation: share of the held-out images that measure, not train",
       {0.05, 0.95});
+    f("on_samples", on_samples, "",
+      "train one more on each conditional method's samples, to measure it on real images (CAS)");
     f.group("train", train, "the classifier's training loop");
   }
 };
@@ -121,6 +183,26 @@ struct MethodConfig {
   std::string name;       ///< what files and results are called
   std::string objective;  ///< registered objective
   nlohmann::json options = nlohmann::json::object();
+  MethodTraining training = {};
+};
+
+/// One more way to sample a trained method's model: [variant.NAME].
+struct VariantConfig {
+  std::string name;  ///< what files and results are called
+  std::string of;    ///< one of `objectives`
+  SamplingMethod method;
+};
+
+/// The discriminators that guide models of this run. [guide.network] holds their type and options.
+struct GuideSection : GuideConfig {
+  std::string real = "reference";
+
+  void fields(FieldVisitor& f) {
+    f.choice("real", real, {"reference", "biased"},
+             "what a model's samples are judged against: the reference set, against bias; the "
+             "biased set, for quality alone");
+    GuideConfig::fields(f);
+  }
 };
 
 struct ExperimentConfig {
@@ -133,13 +215,21 @@ struct ExperimentConfig {
   ModelSection model;
   TrainSection train;
   RatioSection ratio;
+  LabelModelSection label_model;
   ClassifierSection classifier;
   SampleSection sample;
-  nlohmann::json network, ratio_network, classifier_network, sampler;  ///< {"type": …, options}
+  GuideSection guide;
+  WordsSection words;
+  ConstraintsSection constraints;
+  /// {"type": …, options}
+  nlohmann::json network, ratio_network, label_network, classifier_network, sampler;
   std::vector<MethodConfig> methods;  ///< one an entry of `objectives`
+  std::vector<VariantConfig> variants;
 
   void fields(FieldVisitor& f);
   int64_t num_workers() const;  ///< `threads`, or the machine's cores
+  /// The most that any method asks to be told of wrong labels.
+  objectives::LabelNeed label_need() const;
   /// The whole tree, a valid input again.
   nlohmann::ordered_json to_json() const;
 };

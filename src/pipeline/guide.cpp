@@ -20,6 +20,7 @@
 #include "nets/discriminator.h"
 #include "pipeline/sample_model.h"
 #include "pipeline/stages.h"
+#include "pipeline/words.h"
 #include "reweight/ratio_diagnostics.h"
 #include "train/discriminator_task.h"
 
@@ -108,8 +109,11 @@ void GuideConfig::fields(FieldVisitor& f) {
 
 nlohmann::json train_guide(const GuideJob& job, Progress& progress) {
   const at::Device device(job.device);
-  nets::DataShape shape = diffusion::load_model(job.model).config.shape;
-  const bool is_conditional = shape.label_dim > 0 && job.real.labels.defined();
+  const diffusion::ModelConfig model = diffusion::load_model(job.model).config;
+  nets::DataShape shape = model.shape;
+  // Real images are labelled with classes, never with words.
+  const bool is_conditional = shape.label_dim > 0 && job.real.labels.defined() &&
+                              !words_of_model(model, job.model.string());
   const auto generated = generated_samples(job, shape.label_dim > 0, progress);
   if (!is_conditional) shape.label_dim = 0;
   const Contest contest =

@@ -9,6 +9,8 @@
 #include "core/random.h"
 #include "data/dataset_reader.h"
 #include "data/groups.h"
+#include "data/label_noise.h"
+#include "metrics/shares.h"
 
 namespace equipoise::pipeline {
 namespace {
@@ -74,6 +76,30 @@ Json counts(const data::ImageSet& set, const at::Tensor& indices, int64_t num_gr
   return std::vector<int64_t>(count.data_ptr<int64_t>(), count.data_ptr<int64_t>() + num_groups);
 }
 
+/// Sets `shown` and `label_noise`. Labels are made wrong where generators are trained, nowhere else.
+void show_labels(const ExperimentConfig& config, ImageData& data) {
+  data.shown = data.training;
+  if (config.data.label_noise.kind == "none") return;
+  data.label_noise = data::noise_matrix(config.data.label_noise, *data.training);
+  if (config.label_need() != objectives::LabelNeed::kNone &&
+      config.label_model.transition == "known")
+    data::check_invertible(data.label_noise, "data.label_noise");
+  auto shown = std::make_shared<data::ImageSet>(*data.training);
+  shown->labels = data::noisy_labels(
+      data.training->labels, at::cat({data.split.biased, data.split.reference}), data.label_noise,
+      config.data.label_noise.draw, static_cast<uint64_t>(config.seed));
+  data.shown = std::move(shown);
+}
+
+/// What became of the training labels: how many are wrong, and which label each class was shown.
+Json label_noise_json(const ImageData& data) {
+  const at::Tensor indices = at::cat({data.split.biased, data.split.reference});
+  const at::Tensor truth = data.training->labels.index_select(0, indices),
+                   shown = data.shown->labels.index_select(0, indices);
+  return {{"share_wrong", truth.ne(shown).to(at::kDouble).mean().item<double>()},
+          {"counts", metrics::confusion_matrix(truth, shown, data.num_groups())}};
+}
+
 }  // namespace
 
 at::Tensor raw_images(const data::ImageSet& set, const at::Tensor& indices) {
@@ -90,18 +116,20 @@ Json ImageData::to_json() const {
     return Json{
         {"name", name}, {"size", indices.numel()}, {"counts", counts(set, indices, num_groups())}};
   };
-  return {{"source", training->source},
-          {"sha256", training->sha256},
-          {"num_images", training->size()},
-          {"shape", item_shape()},
-          {"class_names", split.groups},
-          {"split", {{"protocol", split.protocol}, {"seed", split.seed}, {"file", "split.json"}}},
-          {"sets",
-           {set_json("biased", *training, split.biased),
-            set_json("reference", *training, split.reference),
-            set_json("classifier", *training, classifier_indices),
-            set_json("evaluation", *evaluation, target_indices)}},
-          {"target", split.target}};
+  Json json{{"source", training->source},
+            {"sha256", training->sha256},
+            {"num_images", training->size()},
+            {"shape", item_shape()},
+            {"class_names", split.groups},
+            {"split", {{"protocol", split.protocol}, {"seed", split.seed}, {"file", "split.json"}}},
+            {"sets",
+             {set_json("biased", *training, split.biased),
+              set_json("reference", *training, split.reference),
+              set_json("classifier", *training, classifier_indices),
+              set_json("evaluation", *evaluation, target_indices)}},
+            {"target", split.target}};
+  if (label_noise.defined()) json["label_noise"] = label_noise_json(*this);
+  return json;
 }
 
 ImageData load_image_data(const ExperimentConfig& config, const std::filesystem::path& split_file,
@@ -145,6 +173,7 @@ ImageData load_image_data(const ExperimentConfig& config, const std::filesystem:
          .got = fmt::format("{}", result.classifier_indices.numel()),
          .expected = fmt::format("at least {}", 10 * result.num_groups()),
          .hint = "Set data.heldout to a larger share, such as 0.15"});
+  show_labels(config, result);
   result.target_indices =
       follow_target(result.test_indices, result.evaluation->labels, result.split.target);
   progress.message(

@@ -18,6 +18,11 @@ namespace equipoise::pipeline {
 struct ImageData {
   std::shared_ptr<const data::ImageSet> training;  ///< holds biased, reference and held-out images
   std::shared_ptr<const data::ImageSet> evaluation;  ///< data.evaluation, or `training` again
+  /// `training` with the labels that generators and their helpers are shown: the true ones, or those
+  /// that [data.label_noise] made of them. Labels of the other two sets are for measuring.
+  std::shared_ptr<const data::ImageSet> shown;
+  /// How the shown labels were made wrong, S [K,K] float64; undefined when they were not.
+  at::Tensor label_noise;
   data::Split split;
   at::Tensor classifier_indices;  ///< into training: train the classifier
   at::Tensor test_indices;        ///< into evaluation: its confusion matrix
@@ -33,8 +38,8 @@ struct ImageData {
 
 /// Reads the data sets and divides them. With an existing manifest at `split_file` (a resumed run)
 /// that one is used.
-/// Throws DataError / UsageError as the readers and splits do, and when the evaluation set has
-/// other groups or image sizes.
+/// Throws DataError / UsageError as the readers, splits and label noise do, and when the evaluation
+/// set has other groups or image sizes.
 ImageData load_image_data(const ExperimentConfig& config, const std::filesystem::path& split_file,
                           Progress& progress);
 

@@ -17,16 +17,23 @@
 #include "io/image_codec.h"
 #include "io/npy.h"
 #include "pipeline/stages.h"
+#include "pipeline/words.h"
 #include "samplers/sample_images.h"
 #include "track/steady_clock.h"
 
 namespace equipoise::pipeline {
 namespace {
 
-std::vector<int64_t> parse_classes(const std::string& text, int64_t num_classes) {
+/// Numbers of the classes named in "K,K,…", or of the words in "WORD,WORD,…".
+std::vector<int64_t> parse_classes(const std::string& text, int64_t num_classes,
+                                   const std::optional<ModelWords>& words) {
   std::vector<int64_t> classes;
   std::istringstream parts(text);
   for (std::string part; std::getline(parts, part, ',');) {
+    if (words) {
+      classes.push_back(words->table.number_of(part));
+      continue;
+    }
     int64_t value = -1;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
     if (error != std::errc() || end != part.data() + part.size() || value < 0 ||
@@ -42,8 +49,9 @@ std::vector<int64_t> parse_classes(const std::string& text, int64_t num_classes)
   return classes;
 }
 
-/// Class of every seed, [N] int64; undefined for unconditional sampling.
-at::Tensor choose_classes(const SampleJob& job, int64_t num_classes) {
+/// Class or word of every seed, [N] int64; undefined for unconditional sampling.
+at::Tensor choose_classes(const SampleJob& job, int64_t num_classes,
+                          const std::optional<ModelWords>& words) {
   if (job.classes.empty()) return {};
   if (num_classes == 0)
     throw UsageError({.where = "--class",
@@ -54,7 +62,7 @@ at::Tensor choose_classes(const SampleJob& job, int64_t num_classes) {
   const auto count = static_cast<int64_t>(job.seeds.size());
   at::Tensor labels = at::empty({count}, at::kLong);
   const std::vector<int64_t> listed =
-      job.classes == "random" ? std::vector<int64_t>{} : parse_classes(job.classes, num_classes);
+      job.classes == "random" ? std::vector<int64_t>{} : parse_classes(job.classes, num_classes, words);
   for (int64_t i = 0; i < count; ++i) {
     labels[i] = listed.empty()
                     ? static_cast<int64_t>(RandomStream(job.seed_base, Purpose::kClassChoice,
@@ -63,6 +71,13 @@ at::Tensor choose_classes(const SampleJob& job, int64_t num_classes) {
                     : listed[static_cast<size_t>(i) % listed.size()];
   }
   return labels;
+}
+
+/// What the network is told of each label: a one-hot vector, or the word's.
+at::Tensor condition_vectors(const at::Tensor& labels, int64_t num_classes,
+                             const std::optional<ModelWords>& words) {
+  if (words) return words->table.embeddings.index_select(0, labels);
+  return at::one_hot(labels, num_classes).to(at::kFloat);
 }
 
 at::Tensor read_latents(const SampleJob& job, const std::vector<int64_t>& item_shape) {
@@ -137,13 +152,16 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
   const at::Device device(job.device);
   loaded.denoiser->to(device);
   const ReadyMethod method = prepare(job.method, job.model, shape, device);
-  const at::Tensor labels = choose_classes(job, shape.label_dim);
+  const std::optional<ModelWords> words = words_of_model(loaded.config, job.model.string());
+  const int64_t num_classes =
+      words ? static_cast<int64_t>(words->table.words.size()) : shape.label_dim;
+  const at::Tensor labels = choose_classes(job, num_classes, words);
   const samplers::SampleRequest request{
       .seeds = at::tensor(job.seeds, at::kLong),
       .item_shape = item_shape,
       .seed_base = job.seed_base,
       .class_labels =
-          labels.defined() ? at::one_hot(labels, shape.label_dim).to(at::kFloat) : at::Tensor(),
+          labels.defined() ? condition_vectors(labels, num_classes, words) : at::Tensor(),
       .latents = read_latents(job, item_shape)};
   const samplers::SampleOptions options{
       .batch_size = job.batch_size, .num_threads = job.num_workers, .device = device};
@@ -173,15 +191,15 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
                  {"seed_base", job.seed_base},
                  {"nfe", method.sampler->num_function_evaluations()},
                  {"calls", calls_json(sampled)},
-                 {"occupancy", sampled.occupancy},
-                 {"seconds", seconds},
-                 {"file", job.out.string()}});
+                 {"occupancy", sampled.occupancy}});
+  if (words) recipe["words"] = words->table.words;
   if (rejection)
     recipe["rejection"].update({{"discriminator", method.discriminator.filename().string()},
                                 {"discriminator_sha256", io::sha256_of_file(method.discriminator)},
                                 {"tables", samplers::to_json(rejection->tables())},
                                 {"counts", samplers::to_json(sampled.rejection)}});
   io::write_file_atomically(recipe_file(job.out), recipe.dump(1));
+  recipe.update({{"seconds", seconds}, {"file", job.out.string()}});
   return recipe;
 }
 

@@ -1,5 +1,7 @@
 #include "pipeline/sampling_method.h"
 
+#include <algorithm>
+
 #include "core/config.h"
 #include "core/error.h"
 #include "core/named_options.h"
@@ -89,6 +91,14 @@ SamplingMethod parse_sampling_method(const std::string& sampler,
     rejection_options(method.rejection);
   }
   return method;
+}
+
+bool needs_discriminator(const SamplingMethod& method) {
+  const auto names_none = [](const Json& options) { return options.value("model", "").empty(); };
+  if (!method.rejection.is_null() && names_none(method.rejection)) return true;
+  return std::any_of(method.guidance.begin(), method.guidance.end(), [&](const Json& term) {
+    return term.at("type") == "discriminator" && names_none(term);
+  });
 }
 
 ReadyMethod prepare(const SamplingMethod& method, const std::filesystem::path& model,

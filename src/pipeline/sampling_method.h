@@ -35,6 +35,9 @@ SamplingMethod parse_sampling_method(const std::string& sampler,
                                      const std::vector<std::string>& guidance,
                                      const std::optional<std::string>& rejection);
 
+/// Whether it asks for the discriminator that lies beside its model.
+bool needs_discriminator(const SamplingMethod& method);
+
 /// The same, ready to use on one model.
 struct ReadyMethod {
   std::unique_ptr<samplers::Sampler> sampler;

@@ -4,17 +4,14 @@
 
 #include "core/error.h"
 #include "core/libtorch.h"
-#include "core/random.h"
+#include "diffusion/discriminator_ratio.h"
 #include "diffusion/mixture_law.h"
 #include "diffusion/model_file.h"
-#include "io/hash.h"
-#include "metrics/features.h"
-#include "metrics/shares.h"
 #include "nets/default_network.h"
-#include "pipeline/stages.h"
-#include "diffusion/discriminator_ratio.h"
+#include "pipeline/label_stages.h"
+#include "pipeline/method_training.h"
+#include "pipeline/stage_steps.h"
 #include "reweight/ratio_diagnostics.h"
-#include "train/classifier_task.h"
 #include "train/denoiser_task.h"
 #include "train/discriminator_task.h"
 
@@ -25,76 +22,6 @@ using Json = nlohmann::json;
 using objectives::RatioNeed;
 
 constexpr int64_t kMaxMonitorImages = 256;
-constexpr int64_t kMaxClassifierMonitorImages = 1000;
-
-// Streams of the shuffled sets; each stage has two (biased, reference), so that no two stages share
-// an order.
-enum StreamId : uint32_t { kClassifierStream = 0, kRatioStream = 2, kMethodStream = 4 };
-
-uint64_t seed_of(const TrainingContext& context) {
-  return static_cast<uint64_t>(context.config.seed);
-}
-
-at::Device device_of(const TrainingContext& context) {
-  return at::Device(context.config.device);
-}
-
-at::Tensor prefix(const at::Tensor& indices, int64_t count) {
-  return indices.slice(0, 0, std::min(count, indices.numel()));
-}
-
-at::Tensor shuffled(const at::Tensor& indices, uint64_t seed, uint32_t part) {
-  return indices.index_select(
-      0, random_permutation(RandomStream(seed, Purpose::kSplit, 2, part), indices.numel()));
-}
-
-train::LoopHooks hooks_of(const TrainingContext& context, const std::string& name) {
-  const std::filesystem::path checkpoint =
-      context.folder.path() / "models" / (name + ".checkpoint.safetensors");
-  return {
-      .checkpoint = checkpoint,
-      .resume = context.resume,
-      .on_tick = [&context, name](const train::Tick& tick) {
-        nlohmann::ordered_json line{{"stage", name}, {"images", tick.images}, {"loss", tick.loss}};
-        if (std::isfinite(tick.heldout_loss)) line["heldout_loss"] = tick.heldout_loss;
-        context.stats.append(line);
-      }};
-}
-
-/// Runs the loop; a finished stage's checkpoint is removed by `finish`.
-train::TrainResult run_stage(const TrainingContext& context, const train::TrainingTask& task,
-                             std::vector<at::Tensor> parameters, const train::LoopConfig& config,
-                             const std::string& name) {
-  const train::LoopHooks hooks = hooks_of(context, name);
-  train::TrainResult result = train::run_loop(task, std::move(parameters), config, hooks,
-                                              "train " + name, context.progress);
-  if (result.interrupted) throw Interrupted{};
-  if (result.bad_steps > 0)
-    context.progress.message(fmt::format(
-        "{}: {} steps had gradients that were not finite and were mended", name, result.bad_steps));
-  return result;
-}
-
-void remove_checkpoint(const TrainingContext& context, const std::string& name) {
-  std::filesystem::remove(hooks_of(context, name).checkpoint);
-}
-
-Json training_json(const train::TrainResult& result) {
-  return {{"images", result.images},
-          {"seconds", result.seconds},
-          {"images_per_sec", static_cast<double>(result.images) / std::max(result.seconds, 1e-9)},
-          {"snapshot_images", result.snapshot_images},
-          {"bad_steps", result.bad_steps},
-          {"curve", train::to_json(result.curve)}};
-}
-
-Json model_json(const TrainingContext& context, const std::string& name,
-                const torch::nn::Module& module) {
-  const std::filesystem::path path = context.folder.model(name);
-  return {{"file", "models/" + path.filename().string()},
-          {"sha256", io::sha256_of_file(path)},
-          {"num_parameters", nets::num_parameters(module)}};
-}
 
 /// Both sets cut in a part to train discriminators on and a part to judge them by.
 struct RatioImages {
@@ -121,54 +48,6 @@ RatioImages ratio_images(const TrainingContext& context) {
 
 std::string ratio_name(RatioNeed need) {
   return need == RatioNeed::kTimeDependent ? "ratio_time_dependent" : "ratio_time_independent";
-}
-
-Json train_classifier(const TrainingContext& context) {
-  const std::string name = "classifier";
-  const data::ImageSet& set = *context.data.training;
-  nets::DataShape shape = context.data.shape;
-  shape.label_dim = context.data.num_groups();
-  auto network =
-      nets::make_classifier_network(context.config.classifier_network, shape, seed_of(context));
-  network->to(device_of(context));
-  const at::Tensor order = shuffled(context.data.classifier_indices, seed_of(context), 2);
-  const int64_t num_monitor = std::min<int64_t>(kMaxClassifierMonitorImages, order.numel() / 10);
-  const at::Tensor monitor = prefix(order, num_monitor), training = order.slice(0, num_monitor);
-  auto source = std::make_shared<data::BatchSource>(
-      context.data.training, training, at::empty({0}, at::kLong),
-      data::BatchSource::Options{.law = data::Law::kBiased,
-                                 .seed = seed_of(context),
-                                 .first_stream_id = kClassifierStream,
-                                 .augment = {}});
-  const train::ClassifierTask task({.network = network,
-                                    .source = source,
-                                    .heldout = set.normalised(monitor),
-                                    .heldout_labels = set.labels.index_select(0, monitor),
-                                    .num_workers = context.config.num_workers(),
-                                    .device = device_of(context)});
-  const train::TrainResult result =
-      run_stage(context, task, network->parameters(), context.config.classifier.train, name);
-  network->to(at::kCPU);
-  network->eval();
-  diffusion::save_classifier(context.folder.model(name), nets::state_of(*network),
-                             {.shape = shape,
-                              .network = context.config.classifier_network,
-                              .extra = {{"class_names", context.data.split.groups}}});
-  remove_checkpoint(context, name);
-
-  const data::ImageSet& evaluation = *context.data.evaluation;
-  const at::Tensor predicted =
-      metrics::extract_features(*network, raw_images(evaluation, context.data.test_indices),
-                                {.num_workers = context.config.num_workers()})
-          .predicted_groups();
-  const at::Tensor truth = evaluation.labels.index_select(0, context.data.test_indices);
-  Json json = model_json(context, name, *network);
-  json.update({{"num_train", training.numel()},
-               {"num_test", truth.numel()},
-               {"accuracy", (predicted == truth).to(at::kDouble).mean().item<double>()},
-               {"confusion", metrics::confusion_matrix(truth, predicted, shape.label_dim)},
-               {"training", training_json(result)}});
-  return json;
 }
 
 Json train_ratio(const TrainingContext& context, RatioNeed need) {
@@ -210,7 +89,7 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
         context.folder.model(name), nets::state_of(*network),
         {.shape = context.data.shape,
          .network = context.config.ratio_network,
-         .extra = to_json(diffusion::DiscriminatorUse{.time_map = law.time_map,
+         .extra = equipoise::to_json(diffusion::DiscriminatorUse{.time_map = law.time_map,
                                                      .time_dependent = time_dependent})});
     remove_checkpoint(context, name);
     json = model_json(context, name, *network);
@@ -254,6 +133,28 @@ std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext&
       .ratio;
 }
 
+namespace {
+
+/// Makes `model` one that is told of words, if the run has any; null otherwise.
+std::shared_ptr<const train::WordConditions> add_words(const TrainingContext& context,
+                                                       diffusion::ModelConfig& model) {
+  const WordsSection& words = context.config.words;
+  if (!words.is_on()) return nullptr;
+  const data::WordTable table = make_table(words);
+  const std::vector<std::string>& groups = context.data.split.groups;
+  const data::WordSchedule schedule = make_schedule(words, groups);
+  model.shape.label_dim = table.embedding_size();
+  model.extra["words"] = model_words_json(table, schedule, groups);
+  return std::make_shared<train::WordConditions>(
+      train::WordConditions::Parts{.schedule = schedule,
+                                   .embeddings = table.embeddings,
+                                   .num_biased = context.data.split.biased.numel(),
+                                   .num_reference = context.data.split.reference.numel(),
+                                   .seed = seed_of(context)});
+}
+
+}  // namespace
+
 Json train_method(const TrainingContext& context, const MethodConfig& method) {
   const ExperimentConfig& config = context.config;
   const data::ImageSet& set = *context.data.training;
@@ -269,35 +170,43 @@ Json train_method(const TrainingContext& context, const MethodConfig& method) {
                  {"data_sha256", set.sha256},
                  {"objective", method.objective},
                  {"options", method.options}};
-  auto denoiser = diffusion::make_denoiser(model, seed_of(context));
-  denoiser->to(device_of(context));
+  const std::shared_ptr<const train::WordConditions> words = add_words(context, model);
+  const MethodStart start = make_start(context, method, std::move(model));
+  const MethodSets sets = sets_of(context, method.training.groups);
   const std::shared_ptr<const objectives::Objective> objective =
-      plugin.make(method.options, load_ratio(context, plugin.ratio_need));
+      plugin.make(method.options, {.ratio = load_ratio(context, plugin.needs.ratio),
+                                   .labels = load_label_model(context, plugin.needs.labels)});
   auto source = std::make_shared<data::BatchSource>(
-      context.data.training, context.data.split.biased, context.data.split.reference,
+      context.data.shown, sets.biased, sets.reference,
       data::BatchSource::Options{.law = objective->training_set(),
                                  .seed = seed_of(context),
                                  .first_stream_id = kMethodStream,
                                  .augment = config.train.augment});
   const at::Tensor monitor =
       prefix(shuffled(context.data.target_indices, seed_of(context), 3), kMaxMonitorImages);
-  const train::DenoiserTask task(
-      {.denoiser = denoiser,
-       .objective = objective,
-       .source = source,
-       .noise = config.train.noise,
-       .sigma_data = config.model.sigma_data,
-       .seed = seed_of(context),
-       .heldout = context.data.evaluation->normalised(monitor),
-       .heldout_labels = context.data.evaluation->labels.index_select(0, monitor),
-       .num_workers = config.num_workers(),
-       .device = device_of(context)});
-  const train::TrainResult result =
-      run_stage(context, task, denoiser->parameters(), config.train, method.name);
-  diffusion::save_model(context.folder.model(method.name), *denoiser, model);
+  const train::DenoiserTask::Parts parts{
+      .denoiser = start.denoiser,
+      .objective = objective,
+      .source = source,
+      .noise = config.train.noise,
+      .sigma_data = start.model.sigma_data,
+      .seed = seed_of(context),
+      .heldout = context.data.evaluation->normalised(monitor),
+      .heldout_labels = context.data.evaluation->labels.index_select(0, monitor),
+      .num_workers = config.num_workers(),
+      .device = device_of(context),
+      .label_dropout = config.train.label_dropout,
+      .words = words};
+  const train::LoopConfig loop = loop_of(config, method);
+  const MethodTask task = make_task(context, method, start, sets, parts, loop);
+  const train::TrainResult result = run_stage(context, *task.task, start.denoiser->parameters(),
+                                              loop, method.name, task.companions);
+  diffusion::save_model(context.folder.model(method.name), *start.denoiser, start.model);
   remove_checkpoint(context, method.name);
-  return {{"model", model_json(context, method.name, *denoiser)},
-          {"training", training_json(result)}};
+  Json json{{"model", model_json(context, method.name, *start.denoiser)},
+            {"training", training_json(result)}};
+  json.update(describe(context, method, start, task, result));
+  return json;
 }
 
 }  // namespace equipoise::pipeline

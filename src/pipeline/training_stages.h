@@ -1,8 +1,10 @@
-// The three kinds of network a run trains, each from its config to a model file.
+// The discriminators and denoisers of a run, each from its config to a model file.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +15,7 @@
 #include "pipeline/image_data.h"
 #include "track/run_folder.h"
 #include "track/stats.h"
+#include "train/loop.h"
 
 namespace equipoise::pipeline {
 
@@ -26,14 +29,10 @@ struct TrainingContext {
   Progress& progress;
 };
 
-/// Trains the group classifier on images that no generator sees; writes
-/// models/classifier.safetensors. Returns the "classifier" object of results.json with its
-/// confusion matrix on the test images. Throws Interrupted when stopped on request.
-nlohmann::json train_classifier(const TrainingContext& context);
-
 /// Trains the discriminator of an objective's need (or does nothing for the closed form); writes
 /// models/ratio_<kind>.safetensors.
-/// Returns the entry of "ratios" with its diagnostics on images it has not seen.
+/// Returns the entry of "ratios" with its diagnostics on images it has not seen. Throws Interrupted
+/// when stopped on request.
 nlohmann::json train_ratio(const TrainingContext& context, objectives::RatioNeed need);
 
 /// The density ratio trained before; null for RatioNeed::kNone.
@@ -43,6 +42,10 @@ std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext&
 /// Trains the denoiser of one method; writes models/<name>.safetensors. Returns {"model",
 /// "training"} of its results entry.
 nlohmann::json train_method(const TrainingContext& context, const MethodConfig& method);
+
+/// Writes a stage's ticks into stats.jsonl.
+std::function<void(const train::Tick&)> tick_writer(const TrainingContext& context,
+                                                    const std::string& name);
 
 /// "ratio_time_dependent" or "ratio_time_independent", the model file's name.
 std::string ratio_name(objectives::RatioNeed need);

@@ -9,17 +9,12 @@
 namespace equipoise::report {
 namespace {
 
-// The page forbids itself every load from outside. Vega compiles its expressions, hence
-// 'unsafe-eval'.
-constexpr const char* kContentPolicy =
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline' "
-    "'unsafe-eval'";
-
 std::vector<Section> all_sections(const Json& results, const std::filesystem::path& run_dir) {
   std::vector<Section> sections = {
       findings_section(results),          methods_section(results), data_section(results),
       samples_section(results, run_dir),  shares_section(results),  results_section(results),
-      training_section(results, run_dir), ratio_section(results),   classifier_section(results),
+      sampling_section(results),          training_section(results, run_dir),
+      ratio_section(results),             classifier_section(results),
       provenance_section(results)};
   std::erase_if(sections, [](const Section& section) { return section.body.empty(); });
   return sections;

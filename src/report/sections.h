@@ -27,6 +27,8 @@ Section results_section(const Json& results);
 /// Loss curves come from results.json, else from the run's stats.jsonl.
 Section training_section(const Json& results, const std::filesystem::path& run_dir);
 Section ratio_section(const Json& results);
+/// Solvers, guidance and rejection, where methods were sampled in more than one way.
+Section sampling_section(const Json& results);
 Section classifier_section(const Json& results);
 Section provenance_section(const Json& results);
 

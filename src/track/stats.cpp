@@ -62,6 +62,11 @@ void StatsWriter::append(const nlohmann::ordered_json& record) {
     written += static_cast<size_t>(count);
   }
   offset_ += static_cast<int64_t>(line.size());
+  if (observer_) observer_(record);
+}
+
+void StatsWriter::observe(std::function<void(const nlohmann::ordered_json&)> observer) {
+  observer_ = std::move(observer);
 }
 
 int64_t StatsWriter::sync() {

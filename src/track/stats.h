@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -26,6 +27,8 @@ class StatsWriter {
   /// Hands one line to the system, so that it survives the end of this process however it ends.
   /// Throws EnvironmentError when the disk is full or fails.
   void append(const nlohmann::ordered_json& record);
+  /// `observer` is handed every record from now on, once it is written.
+  void observe(std::function<void(const nlohmann::ordered_json&)> observer);
   /// Waits until every line is on the disk; returns the file's length in bytes.
   int64_t sync();
 
@@ -33,6 +36,7 @@ class StatsWriter {
   std::filesystem::path path_;
   int descriptor_ = -1;
   int64_t offset_ = 0;
+  std::function<void(const nlohmann::ordered_json&)> observer_;
 };
 
 }  // namespace equipoise::track

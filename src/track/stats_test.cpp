@@ -51,6 +51,15 @@ TEST_F(StatsTest, AResumedRunsFileEqualsAnUninterruptedOnes) {
   EXPECT_EQ(io::read_file(path), "{\"step\":1}\n{\"step\":2}\n");
 }
 
+TEST_F(StatsTest, HandsEachRecordToItsObserver) {
+  std::vector<std::string> seen;
+  StatsWriter stats(path);
+  stats.observe([&](const nlohmann::ordered_json& record) { seen.push_back(record.dump()); });
+  stats.append({{"step", 1}});
+  stats.append({{"step", 2}});
+  EXPECT_THAT(seen, testing::ElementsAre("{\"step\":1}", "{\"step\":2}"));
+}
+
 TEST_F(StatsTest, ATornLastLineIsLeftOutWhenRead) {
   std::ofstream(path) << "{\"step\":1}\n{\"st";
   EXPECT_EQ(io::read_json_lines(path, io::LastLine::kMayBeTorn).size(), 1u);

@@ -70,11 +70,12 @@ void check_recipe(const std::string& where, const Json& found, const Json& wante
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
   Json curve = Json::array();
   for (const Tick& tick : checkpoint.curve)
-    curve.push_back({tick.images, bits(tick.loss), bits(tick.heldout_loss)});
+    curve.push_back({tick.images, bits(tick.loss), bits(tick.heldout_loss), tick.notes});
   const Json state{{"format", 1},
                    {"num_steps", checkpoint.num_steps},
                    {"counters", counters_to_json(checkpoint.counters)},
                    {"curve", curve},
+                   {"companions", checkpoint.companions},
                    {"recipe", checkpoint.recipe}};
   io::write_safetensors(path,
                         {{"values", checkpoint.values},
@@ -103,6 +104,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const Json& recipe
                         .num_steps = state.at("num_steps"),
                         .counters = counters_from_json(state.at("counters")),
                         .curve = {},
+                        .companions = state.value("companions", Json::array()),
                         .recipe = recipe};
   for (const at::Tensor& tensor : {checkpoint.values, checkpoint.first_moment,
                                    checkpoint.second_moment, checkpoint.average, checkpoint.best})
@@ -115,7 +117,8 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const Json& recipe
   for (const Json& tick : state.at("curve"))
     checkpoint.curve.push_back({.images = tick.at(0),
                                 .loss = from_bits(tick.at(1)),
-                                .heldout_loss = from_bits(tick.at(2))});
+                                .heldout_loss = from_bits(tick.at(2)),
+                                .notes = tick.size() > 3 ? tick.at(3) : Json::object()});
   return checkpoint;
 }
 

@@ -29,6 +29,7 @@ struct Checkpoint {
   int64_t num_steps = 0;
   LoopCounters counters;
   std::vector<Tick> curve;
+  nlohmann::json companions = nlohmann::json::array();  ///< state of each
   nlohmann::json recipe;
 };
 

@@ -146,10 +146,12 @@ class Loop {
       counters_.loss_images += last_step_;
     }
     const double decay = diffusion::ema_decay(config_.ema, last_step_, counters_.images);
+    const int64_t first = counters_.images;
     counters_.images += last_step_;
     const int64_t num_bad =
         adam_step({.weight_decay = config_.weight_decay}, rate(), decay, gradient_.gradient(),
                   parameters_.values(), adam_, config_.lanes);
+    for (const auto& companion : hooks_.companions) companion->step_done(first, last_step_);
     const bool is_bad = num_bad > 0 || !is_finite;
     counters_.bad_steps += is_bad;
     counters_.bad_in_a_row = is_bad ? counters_.bad_in_a_row + 1 : 0;
@@ -178,6 +180,8 @@ class Loop {
   void tick() {
     Tick tick{
         .images = counters_.images, .loss = mean_loss(), .heldout_loss = heldout_of_average()};
+    for (const auto& companion : hooks_.companions)
+      tick.notes.update(companion->at_tick(counters_.images));
     counters_.loss_sum = 0;
     counters_.loss_images = 0;
     curve_.push_back(tick);
@@ -205,6 +209,8 @@ class Loop {
 
   void save() {
     if (hooks_.checkpoint.empty()) return;
+    nlohmann::json companions = nlohmann::json::array();
+    for (const auto& companion : hooks_.companions) companions.push_back(companion->state());
     save_checkpoint(hooks_.checkpoint, {.values = parameters_.values(),
                                         .first_moment = adam_.first_moment,
                                         .second_moment = adam_.second_moment,
@@ -213,6 +219,7 @@ class Loop {
                                         .num_steps = adam_.num_steps,
                                         .counters = counters_,
                                         .curve = curve_,
+                                        .companions = std::move(companions),
                                         .recipe = recipe()});
   }
 
@@ -227,6 +234,14 @@ class Loop {
     adam_.num_steps = state.num_steps;
     counters_ = state.counters;
     curve_ = std::move(state.curve);
+    if (state.companions.size() != hooks_.companions.size())
+      throw UsageError({.where = hooks_.checkpoint.string(),
+                        .what = "this checkpoint was written with other companions of the training",
+                        .got = fmt::format("{}", hooks_.companions.size()),
+                        .expected = fmt::format("{}", state.companions.size()),
+                        .hint = "Resume with the settings of the first start"});
+    for (size_t i = 0; i < hooks_.companions.size(); ++i)
+      hooks_.companions[i]->restore(state.companions[i]);
     if (hooks_.on_tick)
       for (const Tick& tick : curve_) hooks_.on_tick(tick);
   }
@@ -265,9 +280,12 @@ TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameter
 
 nlohmann::json to_json(const std::vector<Tick>& curve) {
   nlohmann::json list = nlohmann::json::array();
-  for (const Tick& tick : curve)
-    list.push_back(
-        {{"images", tick.images}, {"loss", tick.loss}, {"heldout_loss", tick.heldout_loss}});
+  for (const Tick& tick : curve) {
+    nlohmann::json entry{
+        {"images", tick.images}, {"loss", tick.loss}, {"heldout_loss", tick.heldout_loss}};
+    entry.update(tick.notes);
+    list.push_back(std::move(entry));
+  }
   return list;
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -75,11 +76,28 @@ class TrainingTask {
   virtual double heldout_loss() const { return std::numeric_limits<double>::quiet_NaN(); }
 };
 
+/// Goes along with a run: told of every step, heard at every tick, saved in every checkpoint.
+///
+/// Called on the loop's own thread while no loss is computed, with the weights as they are trained
+/// (not averaged), which it leaves as they are. A resumed run goes on bit for bit when state() holds
+/// all that step_done() changes.
+class Companion {
+ public:
+  virtual ~Companion() = default;
+  /// A step on images first … first + count - 1 was taken.
+  virtual void step_done(int64_t /*first*/, int64_t /*count*/) {}
+  /// What there is to say once `images` were seen: an object whose keys go into the tick's notes.
+  virtual nlohmann::json at_tick(int64_t /*images*/) { return nlohmann::json::object(); }
+  virtual nlohmann::json state() const { return nullptr; }
+  virtual void restore(const nlohmann::json& /*state*/) {}
+};
+
 /// One line of the training curve.
 struct Tick {
   int64_t images = 0;
   double loss = 0;          ///< mean over the images since the tick before
   double heldout_loss = 0;  ///< of the averaged weights; NaN when there are no held-out images
+  nlohmann::json notes = nlohmann::json::object();  ///< what companions had to say
 };
 
 struct TrainResult {
@@ -98,6 +116,8 @@ struct LoopHooks {
   bool resume = false;               ///< continue from `checkpoint` when it is there
   /// Told of every tick; after a resume, of those before it again.
   std::function<void(const Tick&)> on_tick;
+  /// In the order they are told; a resumed run must have the same ones.
+  std::vector<std::shared_ptr<Companion>> companions = {};
 };
 
 /// Trains `parameters` (the trainable ones of the task's network) and leaves the chosen averaged

@@ -9,19 +9,27 @@ namespace {
 
 constexpr int64_t kItemsPerCall = 64;
 
-at::Tensor cross_entropy_sum(nets::DiscriminatorNetwork& network, const reweight::RatioInput& input,
-                             const at::Tensor& labels) {
-  return at::cross_entropy_loss(network.logits(input.z, input.time), labels.to(input.z.device()),
-                                /*weight=*/{}, at::Reduction::Sum);
-}
-
 }  // namespace
+
+at::Tensor NoisyClassifierTask::cross_entropy_sum(const reweight::RatioInput& input,
+                                                  const at::Tensor& labels) const {
+  const at::Tensor logits = parts_.network->logits(input.z, input.time);
+  const at::Tensor shown = labels.to(logits.device());
+  const at::Tensor transition =
+      parts_.learned_transition ? parts_.learned_transition->matrix() : parts_.transition;
+  if (!transition.defined())
+    return at::cross_entropy_loss(logits, shown, /*weight=*/{}, at::Reduction::Sum);
+  return reweight::forward_corrected_losses(logits.log_softmax(1), shown, transition).sum();
+}
 
 at::Tensor NoisyClassifierTask::loss_sum(int64_t first, int64_t count) const {
   const data::Batch batch = parts_.source->batch(first, count);
   const reweight::RatioInput input = reweight::make_ratio_input(
       batch.images.to(parts_.device), batch.image_numbers, parts_.seed, parts_.law);
-  return cross_entropy_sum(*parts_.network, input, batch.labels);
+  const at::Tensor loss = cross_entropy_sum(input, batch.labels);
+  if (!parts_.learned_transition) return loss;
+  return loss + static_cast<double>(count) * parts_.volume_weight *
+                    parts_.learned_transition->log_volume();
 }
 
 double NoisyClassifierTask::heldout_loss() const {
@@ -34,8 +42,7 @@ double NoisyClassifierTask::heldout_loss() const {
     const reweight::RatioInput input = reweight::make_ratio_input(
         parts_.heldout.slice(0, start, end).to(parts_.device), at::arange(start, end, at::kLong),
         parts_.seed, parts_.law, reweight::RatioDraw::kHeldOut);
-    sum += cross_entropy_sum(*parts_.network, input, parts_.heldout_labels.slice(0, start, end))
-               .item<double>();
+    sum += cross_entropy_sum(input, parts_.heldout_labels.slice(0, start, end)).item<double>();
   }
   return sum / static_cast<double>(total);
 }

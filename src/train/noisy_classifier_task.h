@@ -6,6 +6,7 @@
 #include "data/batch_source.h"
 #include "nets/discriminator.h"
 #include "reweight/ratio_training.h"
+#include "reweight/transition_matrix.h"
 #include "train/loop.h"
 
 namespace equipoise::train {
@@ -17,6 +18,12 @@ namespace equipoise::train {
 ///
 /// Labels are those of `source`. Held-out loss: the same on images kept from training, with the same
 /// noise every time.
+///
+/// Where labels are wrong in a known way, the network is to give the posterior h of true classes:
+///
+///   L = E_t,x [ -log sum_c h_c S[c][y] ] + volume_weight log |det S|
+///
+/// with S fixed, or trained along (the last term, once an image, is of a trained S alone).
 class NoisyClassifierTask : public TrainingTask {
  public:
   struct Parts {
@@ -27,12 +34,18 @@ class NoisyClassifierTask : public TrainingTask {
     at::Tensor heldout;         ///< [N,…] float32; undefined = none
     at::Tensor heldout_labels;  ///< [N] int64
     at::Device device = at::kCPU;
+    at::Tensor transition = {};  ///< S [K,K]; undefined = labels are right
+    /// Stands in for `transition`; its parameters are trained with the network's.
+    std::shared_ptr<reweight::LearnedTransition> learned_transition = nullptr;
+    double volume_weight = 1e-3;
   };
   explicit NoisyClassifierTask(Parts parts) : parts_(std::move(parts)) {}
   at::Tensor loss_sum(int64_t first, int64_t count) const override;
   double heldout_loss() const override;
 
  private:
+  at::Tensor cross_entropy_sum(const reweight::RatioInput& input, const at::Tensor& labels) const;
+
   Parts parts_;
 };
 

@@ -44,6 +44,7 @@ TEST_F(CommandLine, EveryCommandExplainsItself) {
                                                          {"train"},
                                                          {"sample"},
                                                          {"evaluate"},
+                                                         {"gate"},
                                                          {"report"},
                                                          {"import"},
                                                          {"import", "edm"},
@@ -95,10 +96,15 @@ TEST_F(CommandLine, ErrorsCanBeJson) {
 }
 
 TEST_F(CommandLine, ListsEveryFamily) {
-  const std::vector<std::pair<std::string, std::string>> expected{
-      {"objectives", "tiw_dsm"},  {"samplers", "heun"}, {"networks", "SongUNet"},
-      {"metrics", "frechet"},     {"datasets", "idx"},  {"splits", "minority"},
-      {"presets", "fashion-demo"}};
+  const std::vector<std::pair<std::string, std::string>> expected{{"objectives", "tiw_dsm"},
+                                                                  {"samplers", "heun"},
+                                                                  {"networks", "SongUNet"},
+                                                                  {"metrics", "frechet"},
+                                                                  {"datasets", "idx"},
+                                                                  {"splits", "minority"},
+                                                                  {"extractors", "face_descriptor"},
+                                                                  {"constraints", "group"},
+                                                                  {"presets", "fashion-demo"}};
   for (const auto& [family, member] : expected) {
     const Outcome text = equipoise({"list", family}), json = equipoise({"list", family, "--json"});
     EXPECT_EQ(text.code, 0);

@@ -1,5 +1,7 @@
 #include "small_model.h"
 
+#include "core/config.h"
+#include "diffusion/discriminator_ratio.h"
 #include "diffusion/model_file.h"
 #include "nets/state.h"
 
@@ -22,6 +24,15 @@ void write_small_classifier(const std::filesystem::path& path, int64_t num_class
       .network = {{"type", "CNN"}}};
   const auto network = nets::make_classifier_network(description.network, description.shape, 1);
   diffusion::save_classifier(path, nets::state_of(*network), description);
+}
+
+void write_small_discriminator(const std::filesystem::path& path, int64_t side) {
+  const diffusion::NetworkDescription description{
+      .shape = {.resolution = side, .channels = 1},
+      .network = {{"type", "CNN"}, {"channels", {8}}, {"emb_channels", 8}},
+      .extra = to_json(diffusion::DiscriminatorUse{})};
+  const auto network = nets::make_discriminator_network(description.network, description.shape, 1);
+  diffusion::save_discriminator(path, nets::state_of(*network), description);
 }
 
 }  // namespace equipoise::e2e

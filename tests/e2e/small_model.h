@@ -11,4 +11,7 @@ void write_small_model(const std::filesystem::path& path, int64_t num_classes = 
 /// A classifier of 8 x 8 grey images.
 void write_small_classifier(const std::filesystem::path& path, int64_t num_classes);
 
+/// A discriminator of grey images of `side` pixels that has learnt nothing.
+void write_small_discriminator(const std::filesystem::path& path, int64_t side = 8);
+
 }  // namespace equipoise::e2e

@@ -37,6 +37,7 @@ struct WholeJob : testing::Test {
     for (const char* name :
          {"config.toml", "split.json", "stats.jsonl", "results.json", "report.html"})
       EXPECT_TRUE(fs::exists(in_run(name))) << name;
+    EXPECT_FALSE(fs::is_empty(in_run("events")));
     for (const std::string& method : kMethods) {
       EXPECT_TRUE(fs::exists(in_run("models/" + method + ".safetensors"))) << method;
       const auto samples = io::read_npz(in_run("samples/" + method + ".npz"));

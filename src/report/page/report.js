@@ -22,13 +22,17 @@
     mode: 'vega-lite', renderer: 'svg', actions: false, config, tooltip: {theme: 'custom'},
   };
 
-  const drawings = Array.from(document.querySelectorAll('.plot'), (plot) => {
+  // Below `root`; the page of running experiments calls it again for what is new.
+  window.drawCharts = (root) => Promise.all(Array.from(root.querySelectorAll('.plot'), (plot) => {
     const spec = JSON.parse(plot.nextElementSibling.textContent);
-    return vegaEmbed(plot, spec, options).catch((error) => {
+    return vegaEmbed(plot, spec, options).then(() => {
+      // The plot's label says what it shows and the table has the numbers; every mark's own role would only be noise.
+      plot.querySelector('svg').setAttribute('aria-hidden', 'true');
+    }).catch((error) => {
       plot.classList.add('failed');
       plot.textContent = 'This chart could not be drawn; its numbers are in the table below.';
       console.error(error);
     });
-  });
-  Promise.all(drawings).then(() => { document.documentElement.dataset.charts = 'drawn'; });
+  }));
+  window.drawCharts(document).then(() => { document.documentElement.dataset.charts = 'drawn'; });
 })();

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "report/number_text.h"
 #include "report/sections.h"
 #include "report/table.h"
@@ -41,7 +43,9 @@ Section methods_section(const Json& results) {
   Section section = {"methods", "What was done", {}};
   const std::vector<Json> methods = list_at(results, "/methods");
   if (methods.empty()) return section;
-  section.body += element("p", {}, overview_text(results, methods.size()));
+  const auto num_models = std::ranges::count_if(
+      methods, [](const Json& method) { return value_at(method, "/of").is_null(); });
+  section.body += element("p", {}, overview_text(results, static_cast<size_t>(num_models)));
   Html list;
   for (size_t i = 0; i < methods.size(); ++i) list += method_html(methods[i], static_cast<int>(i));
   section.body += element("dl", {{"class", "methods"}}, list);

@@ -1,0 +1,440 @@
+#include "pipeline/audit_model.h"
+
+#include <algorithm>
+#include <functional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "audit/elbo_classifier.h"
+#include "audit/embedding_bias.h"
+#include "audit/lipschitz.h"
+#include "audit/prompt_classification.h"
+#include "audit/score_decomposition.h"
+#include "audit/score_similarity.h"
+#include "core/error.h"
+#include "core/libtorch.h"
+#include "core/random.h"
+#include "core/spelling.h"
+#include "data/dataset_reader.h"
+#include "data/word_vectors.h"
+#include "diffusion/model_file.h"
+#include "io/hash.h"
+#include "pipeline/stages.h"
+#include "pipeline/words.h"
+
+namespace equipoise::pipeline {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kChoiceStream = 5;
+
+/// The prompts of one audit.
+struct Prompts {
+  std::vector<audit::Prompt> classes;  ///< one a value of the attribute
+  audit::Prompt neutral;
+  std::vector<audit::Prompt> others;  ///< further words of the model
+};
+
+std::vector<std::string> parts_of(const std::string& group) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= group.size();) {
+    const size_t end = std::min(group.find('/', begin), group.size());
+    parts.push_back(group.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+bool has(const std::vector<std::string>& list, const std::string& word) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+/// The first word of all groups that have `value` in their name, which not every group has.
+std::string word_for(const std::string& value, const ModelWords& words) {
+  const auto in_groups = [&](const std::string& word, bool of_value) {
+    bool in_all = true;
+    for (size_t g = 0; g < words.groups.size(); ++g) {
+      const bool is_of_value = words.groups[g] == value || has(parts_of(words.groups[g]), value);
+      if (!of_value || is_of_value) in_all = in_all && has(words.by_group[g], word);
+    }
+    return in_all;
+  };
+  const bool is_known = std::any_of(words.groups.begin(), words.groups.end(), [&](const auto& g) {
+    return g == value || has(parts_of(g), value);
+  });
+  for (const std::string& word : words.table.words)
+    if (is_known && in_groups(word, true) && !in_groups(word, false)) return word;
+  throw UsageError({.where = "--prompts",
+                    .what = "no word of the model belongs to this value of the attribute alone",
+                    .got = value,
+                    .expected = fmt::format("a word for every value, of: {}",
+                                            fmt::join(words.table.words, ", ")),
+                    .hint = "Name them: --prompts WORD,WORD"});
+}
+
+/// Conditions of a model that is told of words.
+class WordPrompts {
+ public:
+  WordPrompts(const ModelWords& words, const AuditJob& job) : words_(words) {
+    if (job.word_file) file_ = data::read_word_vectors(*job.word_file);
+  }
+  Prompts make(const AuditJob& job, const std::vector<std::string>& values) const {
+    Prompts prompts;
+    std::vector<std::string> names = job.prompts;
+    if (names.empty())
+      for (const std::string& value : values) names.push_back(word_for(value, words_));
+    for (const std::string& name : names) prompts.classes.push_back(prompt(name));
+    prompts.neutral = job.neutral.empty() ? shared_word() : prompt(job.neutral);
+    for (const std::string& word : words_.table.words)
+      if (!has(names, word)) prompts.others.push_back(prompt(word));
+    if (!job.neutral.empty() && !has(words_.table.words, job.neutral) && !has(names, job.neutral))
+      prompts.others.push_back(prompts.neutral);
+    return prompts;
+  }
+
+ private:
+  audit::Prompt prompt(const std::string& name) const {
+    if (file_ && !has(words_.table.words, name))
+      return {name, words_.table.project(file_->of_prompts({name}))[0]};
+    return {name, words_.table.embeddings[words_.table.number_of(name)]};
+  }
+  audit::Prompt shared_word() const {
+    for (const std::string& word : words_.table.words)
+      if (std::all_of(words_.by_group.begin(), words_.by_group.end(),
+                      [&](const auto& own) { return has(own, word); }))
+        return prompt(word);
+    return {"(no word)", {}};
+  }
+
+  const ModelWords& words_;
+  std::optional<data::WordVectors> file_;
+};
+
+/// Conditions of a model that is told of classes; its neutral prompt is none.
+Prompts class_prompts(const diffusion::ModelConfig& config, const AuditJob& job,
+                      const std::vector<std::string>& values) {
+  const int64_t num_classes = config.shape.label_dim;
+  const auto names = config.extra.value("class_names", std::vector<std::string>{});
+  if (static_cast<int64_t>(names.size()) != num_classes || !job.neutral.empty())
+    throw UsageError({.where = job.model.string(),
+                      .what = "a model told of classes has no other prompts than these and none",
+                      .got = job.neutral,
+                      .expected = fmt::format("{}", fmt::join(names, ", ")),
+                      .hint = ""});
+  Prompts prompts{.classes = {}, .neutral = {"(no class)", {}}, .others = {}};
+  const at::Tensor eye = at::eye(num_classes);
+  for (const std::string& name : job.prompts.empty() ? values : job.prompts) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) throw unknown_name("class of the model", name, names);
+    prompts.classes.push_back({name, eye[found - names.begin()]});
+  }
+  return prompts;
+}
+
+void check_prompts(const Prompts& prompts, const std::vector<std::string>& values) {
+  std::vector<at::Tensor> rows;
+  for (const audit::Prompt& prompt : prompts.classes) rows.push_back(prompt.condition);
+  if (rows.size() != values.size() || rows.size() < 2)
+    throw UsageError({.where = "--prompts",
+                      .what = "one prompt a value of the attribute, two at least",
+                      .got = fmt::format("{}", rows.size()),
+                      .expected = fmt::format("prompts for {}", fmt::join(values, ", ")),
+                      .hint = ""});
+  for (const std::vector<int64_t>& same : data::coinciding_rows(at::stack(rows)))
+    throw UsageError({.where = "--prompts",
+                      .what = "the model cannot tell these prompts apart",
+                      .got = prompts.classes[static_cast<size_t>(same[0])].name + ", " +
+                             prompts.classes[static_cast<size_t>(same[1])].name,
+                      .expected = "prompts whose vectors differ",
+                      .hint = ""});
+}
+
+/// One audit: the model, the images, the prompts, and what is done with them.
+class ModelAudit {
+ public:
+  explicit ModelAudit(const AuditJob& job) : job_(job), loaded_(diffusion::load_model(job.model)) {
+    loaded_.denoiser->to(at::Device(job.device));
+    words_ = words_of_model(loaded_.config, job.model.string());
+    const data::ImageSet set = data::load_images(job.images, {.require_labels = true});
+    check_images(set);
+    const data::Attribute attribute = set.attribute(job.attribute);
+    values_ = attribute.values;
+    const at::Tensor rows =
+        random_permutation(RandomStream(job.seed, Purpose::kSplit, kChoiceStream), set.size())
+            .slice(0, 0, std::min(job.num_images, set.size()));
+    images_ = set.normalised(rows);
+    labels_ = attribute.codes.index_select(0, rows);
+    images_sha256_ = set.sha256;
+    prompts_ = words_ ? WordPrompts(*words_, job).make(job, values_)
+                      : class_prompts(loaded_.config, job, values_);
+    check_prompts(prompts_, values_);
+  }
+
+  Json run(Progress& progress) {
+    Json json{{"model", job_.model.filename().string()},
+              {"model_sha256", io::sha256_of_file(job_.model)},
+              {"images", job_.images},
+              {"images_sha256", images_sha256_},
+              {"num_images", images_.size(0)},
+              {"attribute", job_.attribute},
+              {"seed", job_.seed},
+              {"prompts", Json::array()},
+              {"neutral", prompts_.neutral.name},
+              {"methods", Json::object()},
+              {"not_run", Json::array()}};
+    if (words_) json["words"] = words_->table.source;
+    for (size_t v = 0; v < values_.size(); ++v)
+      json["prompts"].push_back({{"value", values_[v]}, {"prompt", prompts_.classes[v].name}});
+    const std::vector<std::string>& methods = job_.methods.empty() ? audit_methods() : job_.methods;
+    progress.begin("audit", static_cast<int64_t>(methods.size()), "methods");
+    for (const std::string& method : methods) {
+      if (progress.stop_requested()) throw Interrupted{};
+      const std::string missing = missing_for(method);
+      if (missing.empty())
+        json["methods"][method] = run_method(method);
+      else
+        json["not_run"].push_back({{"method", method}, {"missing", missing}});
+      progress.update(static_cast<int64_t>(json["methods"].size() + json["not_run"].size()),
+                      method);
+    }
+    progress.end();
+    return json;
+  }
+
+ private:
+  void check_images(const data::ImageSet& set) const {
+    nets::DataShape data{.resolution = set.is_vectors() ? 0 : set.images.size(2),
+                         .channels = set.images.size(1),
+                         .label_dim = loaded_.config.shape.label_dim};
+    diffusion::check_fits(loaded_.config.shape, data, job_.images);
+    if (loaded_.config.shape.label_dim == 0)
+      throw UsageError({.where = job_.model.string(),
+                        .what = "this model is unconditional: it has no prompts to audit",
+                        .got = "",
+                        .expected = "a model told of words or classes",
+                        .hint = ""});
+  }
+
+  template <class Options>
+  Options options() const {
+    Options options;
+    options.steps = job_.steps;
+    options.num_draws = job_.num_draws;
+    options.seed = job_.seed;
+    options.num_workers = job_.num_workers;
+    options.device = at::Device(job_.device);
+    return options;
+  }
+  std::string recipe() const {
+    return audit::probe_recipe(images_.size(0), options<audit::ProbeOptions>());
+  }
+
+  std::string missing_for(const std::string& method) const {
+    if (method == "embedding_bias" && !words_) return "word vectors";
+    if (method == "embedding_bias" && prompts_.others.empty()) return "a third word";
+    return "";
+  }
+
+  Json run_method(const std::string& method) const {
+    if (method == "elbo") return elbo();
+    if (method == "score_similarity") return similarity();
+    if (method == "embedding_bias") return bias();
+    if (method == "lipschitz") return lipschitz();
+    const std::string prefix = "score_decomposition";
+    return decomposition(method == prefix ? "simplex" : method.substr(prefix.size() + 1));
+  }
+
+  Json judged(const std::string& method, const std::string& recipe, const at::Tensor& scores,
+              bool are_probabilities) const {
+    return audit::to_json(audit::judge_classification({.method = method,
+                                                       .recipe = recipe,
+                                                       .scores = scores,
+                                                       .are_probabilities = are_probabilities,
+                                                       .labels = labels_,
+                                                       .group_names = values_},
+                                                      options<audit::ProbeOptions>()));
+  }
+
+  Json decomposition(const std::string& rule) const {
+    auto settings = options<audit::DecompositionOptions>();
+    settings.rule = audit::parse_decomposition_rule(rule);
+    const audit::ScoreDecomposition found = audit::decompose_scores(
+        *loaded_.denoiser, images_, prompts_.classes, prompts_.neutral, settings);
+    const bool has_weights = found.residuals.defined();
+    const std::string name = "score decomposition (" + rule + ")";
+    Json json = judged(name, recipe(), found.mean_weights(), has_weights);
+    const metrics::BootstrapOptions bootstrap{.seed = job_.seed};
+    for (size_t s = 0; s < found.steps.size(); ++s) {
+      const auto row = static_cast<int64_t>(s);
+      const at::Tensor right = found.weights[row].argmax(1).eq(labels_);
+      const std::string at_step = fmt::format(" at t = {}", found.steps[s]);
+      std::vector<audit::AuditNumber> numbers{
+          {.name = name + ": accuracy" + at_step,
+           .interval = metrics::wilson_interval(right.sum().item<int64_t>(), right.numel()),
+           .recipe = recipe(),
+           .not_said = "The step that does best on these images need not do so on others."}};
+      if (has_weights) {
+        numbers.push_back(
+            {.name = name + ": residual" + at_step,
+             .interval = metrics::mean_interval(found.residuals[row].contiguous(), bootstrap),
+             .recipe = recipe(),
+             .not_said = "A small residual does not make the weights right: at little noise all "
+                         "predictions are nearly the same."});
+        for (size_t k = 0; k < values_.size(); ++k)
+          numbers.push_back(
+              {.name = fmt::format("{}: mean weight of '{}' in '{}'{}", name,
+                                   prompts_.classes[k].name, prompts_.neutral.name, at_step),
+               .interval = metrics::mean_interval(
+                   found.weights[row].select(1, static_cast<int64_t>(k)).contiguous(), bootstrap),
+               .recipe = recipe(),
+               .not_said = "It is the model's view of these images, not of those it would make."});
+      }
+      for (const Json& number : audit::to_json(numbers)) json["numbers"].push_back(number);
+    }
+    return json;
+  }
+
+  Json elbo() const {
+    auto settings = options<audit::ElboOptions>();
+    settings.num_times = job_.elbo_draws;
+    const audit::ElboClassification found =
+        audit::classify_by_elbo(*loaded_.denoiser, images_, prompts_.classes, settings);
+    const std::string text = fmt::format("{} draws of t in 1 … 999 and noise an image, {} images",
+                                         settings.num_times, images_.size(0));
+    Json json = judged("ELBO classifier", text, found.probabilities(), true);
+    const at::Tensor undecided = found.margins() < 2 * found.margin_errors;
+    json["numbers"].push_back(audit::to_json(audit::AuditNumber{
+        .name = "ELBO classifier: share of images whose best two prompts are within two standard "
+                "errors",
+        .interval = metrics::wilson_interval(undecided.sum().item<int64_t>(), undecided.numel()),
+        .recipe = text,
+        .not_said = "More draws lower it; it does not say that the rest are classified rightly."}));
+    return json;
+  }
+
+  Json similarity() const {
+    const auto settings = options<audit::ProbeOptions>();
+    const audit::ScoreSimilarity found = audit::compare_scores(
+        *loaded_.denoiser, images_, prompts_.classes, prompts_.neutral, settings);
+    return {{"numbers", audit::to_json(audit::similarity_numbers(found, prompts_.classes,
+                                                                 prompts_.neutral, settings))}};
+  }
+
+  /// Weights of the first two class prompts in `word`, on images made for it or else on the audited.
+  at::Tensor pair_weights(const audit::Prompt& word) const {
+    const auto generated = job_.generated.find(word.name);
+    at::Tensor images = images_;
+    if (generated != job_.generated.end()) {
+      const data::ImageSet made = data::load_images(generated->second);
+      check_images(made);
+      images = made.normalised(at::arange(made.size()));
+    }
+    return audit::decompose_scores(*loaded_.denoiser, images,
+                                   {prompts_.classes[0], prompts_.classes[1]}, word,
+                                   options<audit::DecompositionOptions>())
+        .mean_weights();
+  }
+
+  Json bias() const {
+    const audit::Prompt &first = prompts_.classes[0], &second = prompts_.classes[1];
+    std::vector<audit::BiasPoint> points;
+    Json of_words = Json::array();
+    for (const audit::Prompt& word : prompts_.others) {
+      points.push_back(
+          {.word = word.name,
+           .embedding = audit::embedding_bias(word.condition, first.condition, second.condition),
+           .output = audit::output_bias(pair_weights(word), job_.tolerance,
+                                        options<audit::ProbeOptions>())});
+      of_words.push_back(audit::to_json(points.back()));
+      of_words.back()["judged_on"] =
+          job_.generated.contains(word.name) ? "images made for the word" : "the audited images";
+    }
+    Json json{{"first", first.name},
+              {"second", second.name},
+              {"tolerance", job_.tolerance},
+              {"words", of_words},
+              {"numbers", audit::to_json(audit::bias_numbers(points, first.name, second.name,
+                                                             "score decomposition, " + recipe()))},
+              {"fit", nullptr}};
+    if (points.size() >= 3) {
+      const audit::LinearFit fit = audit::relate(points);
+      json["fit"] = audit::to_json(fit);
+      json["numbers"].push_back(audit::to_json(audit::AuditNumber{
+          .name = "slope of share less one half on embedding bias",
+          .interval = fit.slope,
+          .recipe = fmt::format("least squares over {} words, R^2 {:.3f}, p {:.3g}", fit.num_points,
+                                fit.r_squared, fit.p_value),
+          .not_said = "Few words of one projection show no law, and a slope no cause."}));
+    }
+    return json;
+  }
+
+  Json lipschitz() const {
+    const auto settings = options<audit::LipschitzOptions>();
+    std::vector<audit::Prompt> all = prompts_.classes;
+    if (prompts_.neutral.condition.defined()) all.push_back(prompts_.neutral);
+    const audit::LipschitzEstimate found =
+        audit::estimate_lipschitz(*loaded_.denoiser, images_, all, settings);
+    return {{"numbers", audit::to_json(audit::lipschitz_numbers(found, all, settings))}};
+  }
+
+  AuditJob job_;
+  diffusion::LoadedModel loaded_;
+  std::optional<ModelWords> words_;
+  std::vector<std::string> values_;
+  at::Tensor images_, labels_;
+  std::string images_sha256_;
+  Prompts prompts_;
+};
+
+void check_job(const AuditJob& job) {
+  for (const std::string& method : job.methods)
+    if (!has(audit_methods(), method)) throw unknown_name("audit method", method, audit_methods());
+  const bool is_rising = std::adjacent_find(job.steps.begin(), job.steps.end(),
+                                            std::greater_equal<>()) == job.steps.end();
+  if (job.steps.empty() || !is_rising || job.num_images < 1 || job.num_draws < 1)
+    throw UsageError({.where = "audit",
+                      .what = "images, draws and steps",
+                      .got = fmt::format("{} images, {} draws, steps {}", job.num_images,
+                                         job.num_draws, fmt::join(job.steps, ", ")),
+                      .expected = "one image and draw at least, rising steps of 0 to 999",
+                      .hint = ""});
+}
+
+}  // namespace
+
+const std::vector<std::string>& audit_methods() {
+  static const std::vector<std::string> names{"score_decomposition",
+                                              "score_decomposition_cosine",
+                                              "score_decomposition_pca",
+                                              "score_decomposition_distance",
+                                              "elbo",
+                                              "score_similarity",
+                                              "embedding_bias",
+                                              "lipschitz"};
+  return names;
+}
+
+Json audit_model(const AuditJob& job, Progress& progress) {
+  check_job(job);
+  return ModelAudit(job).run(progress);
+}
+
+std::string audit_text(const Json& audit) {
+  std::string text;
+  for (const auto& [method, found] : audit.at("methods").items()) {
+    text += method + "\n";
+    for (const Json& number : found.at("numbers"))
+      text += fmt::format("  {:<72} {:.4f} ({:.4f} to {:.4f})\n",
+                          number.at("name").get<std::string>(), number.at("value").get<double>(),
+                          number.at("low").get<double>(), number.at("high").get<double>());
+  }
+  for (const Json& left_out : audit.at("not_run"))
+    text += fmt::format("{}: not run, it needs {}\n", left_out.at("method").get<std::string>(),
+                        left_out.at("missing").get<std::string>());
+  return text;
+}
+
+}  // namespace equipoise::pipeline

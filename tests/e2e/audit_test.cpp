@@ -1,0 +1,105 @@
+// A model told of words, from images and word vectors to its audit.
+#include <filesystem>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "io/files.h"
+#include "io/json_lines.h"
+#include "io/scratch_folder.h"
+#include "program.h"
+#include "small_model.h"
+#include "striped_images.h"
+
+namespace equipoise::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kUsage = 2;
+
+struct Audit : testing::Test {
+  io::ScratchFolder scratch;
+  const std::string images = scratch / "stripes", run = scratch / "run", out = scratch / "out.json",
+                    words = scratch / "words.txt", model = run + "/models/dsm_bias.safetensors";
+
+  void SetUp() override {
+    write_striped_idx(images, 600);
+    io::write_file_atomically(words,
+                              "lying 1 0 0 0.1\nstanding 0 1 0 0.1\nslanting 0 0 1 0.1\n"
+                              "stripe 1 1 1 0\nline 1 0.2 0.3 1\ncurve 0 0 1 1\n");
+  }
+  Outcome train(const std::vector<std::string>& assignments) const {
+    Arguments arguments{"run",   EQUIPOISE_SOURCE_DIR "/tests/e2e/words.toml",
+                        "--out", run,
+                        "--set", "data.path=" + images,
+                        "--set", "words.file=" + words};
+    for (const std::string& assignment : assignments) {
+      arguments.push_back("--set");
+      arguments.push_back(assignment);
+    }
+    return equipoise(arguments);
+  }
+  Outcome audit(const std::vector<std::string>& more) const {
+    Arguments arguments{"audit",   "--model", model,          "--images", images,   "--num", "40",
+                        "--steps", "50,300",  "--elbo-draws", "3",        "--json", out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return equipoise(arguments);
+  }
+  nlohmann::json found() const { return io::parse_json(io::read_file(out), out); }
+};
+
+TEST_F(Audit, AsksATrainedModelEverythingThatThereIsToAsk) {
+  const Outcome trained = train({});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Outcome all = audit({});
+  ASSERT_EQ(all.code, 0) << all.err;
+  const nlohmann::json json = found();
+  EXPECT_EQ(json.at("methods").size(), 8u);
+  EXPECT_TRUE(json.at("not_run").empty());
+  EXPECT_EQ(json.at("neutral"), "stripe");
+  EXPECT_EQ(json.at("prompts")[1], nlohmann::json({{"value", "1"}, {"prompt", "standing"}}));
+  for (const auto& [name, method] : json.at("methods").items()) {
+    EXPECT_FALSE(method.at("numbers").empty()) << name;
+    for (const auto& number : method.at("numbers")) {
+      EXPECT_LE(number.at("low").get<double>(), number.at("high").get<double>());
+      EXPECT_FALSE(number.at("recipe").get<std::string>().empty());
+      EXPECT_FALSE(number.at("not_said").get<std::string>().empty());
+    }
+  }
+  EXPECT_EQ(json.at("methods").at("embedding_bias").at("words").size(), 2u);
+
+  // Words it was never shown, and the same numbers again.
+  ASSERT_EQ(audit({"--methods", "elbo,lipschitz", "--neutral", "curve", "--word-file", words}).code,
+            0);
+  EXPECT_EQ(found().at("neutral"), "curve");
+  EXPECT_EQ(found().at("methods").at("elbo"), json.at("methods").at("elbo"));
+
+  expect_failure(audit({"--neutral", "curve"}), kUsage, {"curve", "line"});
+  expect_failure(audit({"--methods", "elbow"}), kUsage, {"elbow", "elbo"});
+  expect_failure(audit({"--prompts", "lying,lying,slanting"}), kUsage, {"tell", "lying"});
+  expect_failure(audit({"--prompts", "lying,standing"}), kUsage, {"2"});
+  expect_failure(audit({"--steps", "300,50"}), kUsage, {"300", "rising"});
+}
+
+TEST_F(Audit, WordsThatDoNotFitAreRefusedBeforeTraining) {
+  const auto refuses = [&](const char* assignment, const std::vector<std::string>& parts) {
+    std::filesystem::remove_all(run);
+    expect_failure(train({assignment}), kUsage, parts);
+  };
+  refuses("words.of.2=[\"slantin\"]", {"slantin", "slanting"});
+  refuses("model.conditional=true", {"conditional"});
+  refuses("words.debias=[\"lying\"]", {"two words"});
+}
+
+TEST_F(Audit, UnconditionalModelsHaveNothingToBeAsked) {
+  const std::string plain = scratch / "plain.safetensors";
+  write_small_model(plain);
+  expect_failure(equipoise({"audit", "--model", plain, "--images", images}), kUsage,
+                 {"unconditional"});
+}
+
+}  // namespace
+}  // namespace equipoise::e2e
