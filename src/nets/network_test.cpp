@@ -41,6 +41,8 @@ Case small_case(const std::string& type) {
                   {"num_blocks", 1}, {"attn_resolutions", {4}}, {"dropout", 0.3}};
   if (type == "MLP") return {{{"type", type}, {"hidden", 16}}, {0, 3, 4}};
   if (type == "PatchUNet") return {unet, {16, 2, 4}};
+  if (type == "WordUNet")
+    return {{{"type", type}, {"model_channels", 8}, {"time_channels", 16}}, {8, 2, 4}};
   if (type == "ADMUNet")
     return {{{"type", type},
              {"model_channels", 32},
@@ -129,13 +131,15 @@ TEST_P(EveryNetwork, RefusesUnknownOptionsAndOffersTheNearest) {
   json config = case_.config;
   config["dropuot"] = 0.1;
   config["hiden"] = 3;
+  config["num_haeds"] = 2;
+  const std::string nearest = GetParam() == "MLP"        ? "hidden"
+                              : GetParam() == "WordUNet" ? "num_heads"
+                                                         : "dropout";
   try {
     make_denoiser_network(config, case_.shape, 0);
     FAIL() << "accepted";
   } catch (const UsageError& error) {
-    EXPECT_NE(std::string(error.what()).find(GetParam() == "MLP" ? "hidden" : "dropout"),
-              std::string::npos)
-        << error.what();
+    EXPECT_NE(std::string(error.what()).find(nearest), std::string::npos) << error.what();
   }
 }
 

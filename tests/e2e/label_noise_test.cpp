@@ -23,7 +23,7 @@ struct LabelNoise : testing::Test {
   io::ScratchFolder scratch;
   const std::string images = scratch / "stripes", run = scratch / "run";
 
-  void SetUp() override { write_striped_idx(images, 600); }
+  void SetUp() override { write_striped_idx(images, 1200); }
 
   Arguments arguments(const std::vector<std::string>& assignments, bool dry_run = false) const {
     Arguments result{"run",   EQUIPOISE_SOURCE_DIR "/tests/e2e/noisy_labels.toml",
@@ -39,10 +39,10 @@ struct LabelNoise : testing::Test {
   std::string in_run(const std::string& name) const { return run + "/" + name; }
 
   void labels_are_wrong_as_stated(const nlohmann::json& results) const {
-    // 140 training images a class; a quarter of two classes, exactly.
+    // 280 training images a class; a quarter of two classes, exactly.
     const auto noise = results.at("data").at("label_noise");
     EXPECT_NEAR(noise.at("share_wrong").get<double>(), 0.5 / 3, 1e-12);
-    EXPECT_EQ(noise.at("counts"), nlohmann::json({{105, 35, 0}, {0, 105, 35}, {0, 0, 140}}));
+    EXPECT_EQ(noise.at("counts"), nlohmann::json({{210, 70, 0}, {0, 210, 70}, {0, 0, 280}}));
   }
   void labels_were_judged(const nlohmann::json& results) const {
     const auto model = results.at("label_model");
@@ -112,14 +112,17 @@ TEST_F(LabelNoise, TheMatrixMayComeFromElsewhere) {
 }
 
 TEST_F(LabelNoise, WhatCannotWorkIsFoundBeforeAnythingIsTrained) {
-  expect_failure(equipoise(arguments({"model.conditional=false"}, true)), 2,
-                 {"corrects labels: it needs model.conditional = true"});
-  expect_failure(equipoise(arguments({"data.label_noise.kind=none"}, true)), 2,
-                 {"needs to know how labels go wrong"});
-  expect_failure(equipoise(arguments({"train.snapshot=best"}, true)), 2,
-                 {"choose by true labels, which data.label_noise hides from training"});
-  expect_failure(equipoise(arguments({"model.network.label_dropout=0.1"}, true)), 2,
-                 {"use train.label_dropout"});
+  // A config tells all its problems at once.
+  const auto refuses = [&](const std::string& setting, const std::string& part) {
+    const Outcome outcome = equipoise(arguments({setting}, true));
+    EXPECT_EQ(outcome.code, 2) << setting;
+    EXPECT_THAT(outcome.err, testing::HasSubstr(part));
+  };
+  refuses("model.conditional=false", "corrects labels: it needs model.conditional = true");
+  refuses("data.label_noise.kind=none", "needs to know how labels go wrong");
+  refuses("train.snapshot=best",
+          "choose by true labels, which data.label_noise hides from training");
+  refuses("model.network.label_dropout=0.1", "use train.label_dropout");
   expect_failure(equipoise(arguments({"data.label_noise.map=[\"0->9\"]"})), 2,
                  {"unknown class '9'"});
   fs::remove_all(run);
