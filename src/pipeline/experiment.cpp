@@ -185,7 +185,7 @@ class Experiment {
             {"title", variant.name},
             {"of", variant.of},
             {"summary", "The model of " + variant.of + ", sampled in another way."},
-            {"options", Json::parse(variant.method.to_json().dump())},
+            {"options", Json::parse(variant.method.to_text().dump())},
             {"samples", stages_.run("sample " + variant.name, [&] {
                return draw_samples(variant.name, variant.of, variant.method);
              })}};

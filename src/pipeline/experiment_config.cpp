@@ -176,12 +176,8 @@ nlohmann::ordered_json ExperimentConfig::to_json() const {
   for (const ConstraintConfig& constraint : constraints.entries)
     json["constraints"][constraint.name] = pipeline::to_json(constraint);
   for (const VariantConfig& variant : variants) {
-    nlohmann::ordered_json entry{{"of", variant.of},
-                                 {"sampler", named_options_text(variant.method.sampler)}};
-    for (const Json& term : variant.method.guidance)
-      entry["guidance"].push_back(named_options_text(term));
-    if (!variant.method.rejection.is_null())
-      entry["rejection"] = options_text(variant.method.rejection);
+    nlohmann::ordered_json entry{{"of", variant.of}};
+    entry.update(variant.method.to_text());
     json["variant"][variant.name] = entry;
   }
   return json;

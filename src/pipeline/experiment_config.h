@@ -112,7 +112,6 @@ struct LabelModelSection {
   double validation = 0.1;
   std::string time_law = "denoiser";
   std::string time_map = "linear";
-  data::AugmentConfig augment;
   train::LoopConfig train{.images = 100'000,
                           .batch_size = 64,
                           .learning_rate = 1e-3,
@@ -138,7 +137,6 @@ struct LabelModelSection {
              "how training draws noise levels; denoiser = as [train.noise] does");
     f.choice("time_map", time_map, {"linear", "cosine"},
              "time value shown to the network at a noise level");
-    f.group("augment", augment, "geometric augmentation of the classifier's images");
     f.group("train", train, "the classifier's training loop");
   }
 };

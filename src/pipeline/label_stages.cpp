@@ -98,12 +98,13 @@ TrainedPosterior train_posterior(const TrainingContext& context, const LabelImag
     learned->to(device_of(context));
     parameters.push_back(learned->parameters()[0]);
   }
+  // Augmented as the denoiser's images are: those are what it will be asked about.
   const auto source = std::make_shared<data::BatchSource>(
       context.data.shown, images.training, at::empty({0}, at::kLong),
       data::BatchSource::Options{.law = data::Law::kBiased,
                                  .seed = seed_of(context),
                                  .first_stream_id = kLabelStream,
-                                 .augment = config.augment});
+                                 .augment = context.config.train.augment});
   const reweight::RatioLaw law{.time_law = config.time_law,
                                .time_map = config.time_map,
                                .denoiser_noise = context.config.train.noise};

@@ -75,6 +75,13 @@ nlohmann::ordered_json SamplingMethod::to_json() const {
   return json;
 }
 
+nlohmann::ordered_json SamplingMethod::to_text() const {
+  nlohmann::ordered_json json{{"sampler", named_options_text(sampler)}};
+  for (const Json& term : guidance) json["guidance"].push_back(named_options_text(term));
+  if (!rejection.is_null()) json["rejection"] = options_text(rejection);
+  return json;
+}
+
 SamplingMethod parse_sampling_method(const std::string& sampler,
                                      const std::vector<std::string>& guidance,
                                      const std::optional<std::string>& rejection) {

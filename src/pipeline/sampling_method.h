@@ -26,6 +26,9 @@ struct SamplingMethod {
   nlohmann::json rejection = nullptr;
 
   nlohmann::ordered_json to_json() const;
+  /// {"sampler": "heun:steps=18", "guidance": ["discriminator:weight=2"], "rejection":
+  /// "percentile=0.75"}, as configs hold it; parts that are not there are left out.
+  nlohmann::ordered_json to_text() const;
 };
 
 /// Reads "sampler", "guidance" and "rejection" from strings as flags give them
