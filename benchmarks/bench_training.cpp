@@ -4,9 +4,9 @@
 // loop); items are images.
 #include <benchmark/benchmark.h>
 
+#include "diffusion/discriminator_ratio.h"
 #include "nets/discriminator.h"
 #include "objectives/objective.h"
-#include "diffusion/discriminator_ratio.h"
 #include "train/denoiser_task.h"
 #include "workload.h"
 

@@ -48,7 +48,8 @@ Action declare_score(CLI::App& command) {
       ->type_name("NAME")
       ->group("Distance");
   CLI::Option* weights =
-      command.add_option("--lpips-weights", flags->lpips.backbone_weights, "The backbone's weights")
+      command
+          .add_option("--lpips-weights", flags->lpips.backbone_weights, "The backbone's weights")
           ->type_name("FILE.safetensors")
           ->group("Distance");
   command.add_option("--lpips-heads", flags->lpips.heads, "The linear heads' weights")

@@ -152,9 +152,9 @@ int sample(const Flags& flags) {
   job.num_workers = flags.threads > 0 ? flags.threads : num_cores();
   track::TerminalProgress progress(stderr);
   const nlohmann::json made = pipeline::sample_model(job, progress);
-  fmt::print("{} samples, {:.4g} network calls each, {:.1f} s: {}\n",
-             made.at("num").get<int64_t>(), made.at("calls").at("mean").get<double>(),
-             made.at("seconds").get<double>(), job.out.string());
+  fmt::print("{} samples, {:.4g} network calls each, {:.1f} s: {}\n", made.at("num").get<int64_t>(),
+             made.at("calls").at("mean").get<double>(), made.at("seconds").get<double>(),
+             job.out.string());
   return 0;
 }
 

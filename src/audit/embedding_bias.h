@@ -22,7 +22,7 @@
 namespace equipoise::audit {
 
 struct EmbeddingBias {
-  double difference = 0;        ///< delta_w
+  double difference = 0;             ///< delta_w
   std::optional<double> ratio = {};  ///< cos / cos, where both are at least 0.05
 };
 /// Of word vectors [L] each.

@@ -32,8 +32,8 @@ size_t rounded_up(size_t bytes) {
 }
 
 void* from_system(size_t bytes) {
-  void* memory = std::aligned_alloc(kAlignment, (sizeof(Header) + bytes + kAlignment - 1) /
-                                                    kAlignment * kAlignment);
+  void* memory = std::aligned_alloc(
+      kAlignment, (sizeof(Header) + bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -113,14 +113,20 @@ BlockCache& cache() {
 class CachingAllocator final : public c10::Allocator {
  public:
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 3)
-  c10::DataPtr allocate(size_t bytes) override { return block_of(bytes); }
+  c10::DataPtr allocate(size_t bytes) override {
+    return block_of(bytes);
+  }
   void copy_data(void* to, const void* from, size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }
 #else
-  c10::DataPtr allocate(size_t bytes) const override { return block_of(bytes); }
+  c10::DataPtr allocate(size_t bytes) const override {
+    return block_of(bytes);
+  }
 #endif
-  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+  c10::DeleterFnPtr raw_deleter() const override {
+    return &give_back;
+  }
 
  private:
   static c10::DataPtr block_of(size_t bytes) {

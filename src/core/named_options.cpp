@@ -26,8 +26,8 @@ nlohmann::json parse_options(const std::string& text, const std::string& where) 
 
 nlohmann::json parse_named_options(const std::string& text, const std::string& where) {
   const size_t colon = text.find(':');
-  nlohmann::json named =
-      colon == std::string::npos ? nlohmann::json::object() : parse_options(text.substr(colon + 1), where);
+  nlohmann::json named = colon == std::string::npos ? nlohmann::json::object()
+                                                    : parse_options(text.substr(colon + 1), where);
   named["type"] = text.substr(0, colon);
   return named;
 }

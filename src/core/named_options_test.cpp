@@ -10,11 +10,9 @@ namespace {
 using nlohmann::json;
 
 TEST(NamedOptions, ReadsNumbersTextAndFlags) {
-  EXPECT_EQ(parse_named_options("discriminator:weight=2,boost=true,schedule=0.1:0/1:1", "test"),
-            json({{"type", "discriminator"},
-                  {"weight", 2},
-                  {"boost", true},
-                  {"schedule", "0.1:0/1:1"}}));
+  EXPECT_EQ(
+      parse_named_options("discriminator:weight=2,boost=true,schedule=0.1:0/1:1", "test"),
+      json({{"type", "discriminator"}, {"weight", 2}, {"boost", true}, {"schedule", "0.1:0/1:1"}}));
   EXPECT_EQ(parse_named_options("heun", "test"), json({{"type", "heun"}}));
   EXPECT_EQ(parse_options("", "test"), json::object());
 }

@@ -21,7 +21,7 @@ DiscriminatorRatio::DiscriminatorRatio(std::shared_ptr<nets::DiscriminatorNetwor
 }
 
 at::Tensor DiscriminatorRatio::log_ratio(const at::Tensor& x, const at::Tensor& sigma,
-                   const at::Tensor& labels) const {
+                                         const at::Tensor& labels) const {
   const at::Tensor input = x.to(at::kFloat);
   if (!time_dependent_)
     return network_->logit(input, at::zeros_like(sigma, at::kFloat), labels) - prior_log_odds_;

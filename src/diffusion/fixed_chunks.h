@@ -23,7 +23,8 @@ std::vector<at::Tensor> in_fixed_chunks(int64_t num_rows, int64_t chunk_size, co
   if (chunk_size == 0) return f(at::arange(num_rows, at::kLong));
   std::vector<std::vector<at::Tensor>> parts;
   for (int64_t start = 0; start < num_rows; start += chunk_size) {
-    const at::Tensor rows = at::arange(start, start + chunk_size, at::kLong).clamp_max(num_rows - 1);
+    const at::Tensor rows =
+        at::arange(start, start + chunk_size, at::kLong).clamp_max(num_rows - 1);
     std::vector<at::Tensor> results = f(rows);
     parts.resize(results.size());
     const int64_t num_wanted = std::min(chunk_size, num_rows - start);

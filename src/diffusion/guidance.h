@@ -13,10 +13,10 @@ namespace equipoise::diffusion {
 
 /// One evaluation that a solver asks for; a row an image, each at its own noise level and step.
 struct Visit {
-  at::Tensor x;       ///< [B,…] float64, in the images' own (VE) scale
-  at::Tensor sigma;   ///< [B] float64, > 0
-  at::Tensor level;   ///< [B] int64, position in the solver's noise levels of the step it is part of
-  at::Tensor seeds;   ///< [B] int64 on the CPU
+  at::Tensor x;      ///< [B,…] float64, in the images' own (VE) scale
+  at::Tensor sigma;  ///< [B] float64, > 0
+  at::Tensor level;  ///< [B] int64, position in the solver's noise levels of the step it is part of
+  at::Tensor seeds;  ///< [B] int64 on the CPU
   Conditions conditions = {};
   /// The second evaluation of a second-order step, at its far end.
   bool is_correction = false;

@@ -16,7 +16,7 @@ namespace equipoise::diffusion {
 /// What is known of the clean image behind a noisy one.
 struct Estimate {
   at::Tensor denoised;  ///< D(x; sigma) of the unguided model, float64
-  at::Tensor shift;     ///< sigma^2 times the sum of all terms, float64; undefined when there is none
+  at::Tensor shift;  ///< sigma^2 times the sum of all terms, float64; undefined when there is none
   /// Share of log beta in the log variance of a reverse step, within [0, 1]; undefined unless the
   /// model learned it.
   at::Tensor variance_share;

@@ -119,7 +119,7 @@ MixtureRatio::MixtureRatio(std::shared_ptr<const GaussianMixture> numerator,
     : numerator_(std::move(numerator)), denominator_(std::move(denominator)) {}
 
 at::Tensor MixtureRatio::log_ratio(const at::Tensor& x, const at::Tensor& sigma,
-                   const at::Tensor& /*labels*/) const {
+                                   const at::Tensor& /*labels*/) const {
   const at::Tensor exact = x.to(at::kDouble);
   return (numerator_->log_density(exact, sigma) - denominator_->log_density(exact, sigma))
       .to(x.scalar_type());

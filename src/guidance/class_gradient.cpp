@@ -46,11 +46,9 @@ at::Tensor ClassGradient::shift(const diffusion::Visit& visit, const at::Tensor&
   if (!factor.any().item<bool>()) return {};
   const at::Tensor labels = target(visit).to(visit.x.device()).unsqueeze(1);
   const at::Tensor gradient =
-      input_gradient(visit.x,
-                     [&](const at::Tensor& x) {
-                       return source_.posterior->log_posterior(x, visit.sigma).gather(1, labels).squeeze(1);
-                     })
-          .gradient.to(at::kDouble);
+      input_gradient(visit.x, [&](const at::Tensor& x) {
+        return source_.posterior->log_posterior(x, visit.sigma).gather(1, labels).squeeze(1);
+      }).gradient.to(at::kDouble);
   return diffusion::per_item(factor * visit.sigma.square(), gradient) * gradient;
 }
 

@@ -43,8 +43,7 @@ std::shared_ptr<const ClassifierGuidance> towards(int64_t label, double scale) {
   options.target = label;
   options.scale = scale;
   return std::make_shared<const ClassifierGuidance>(
-      options,
-      LabelSource{.posterior = std::make_shared<MixturePosterior>(rare_right_mode(), 2)});
+      options, LabelSource{.posterior = std::make_shared<MixturePosterior>(rare_right_mode(), 2)});
 }
 
 at::Tensor sample(const char* name, const nlohmann::json& options,
@@ -108,14 +107,10 @@ TEST(ClassifierGuidance, ShiftsTheMeanOfAnAncestralStepByItsVariance) {
   ddpm->step(*law, levels, plain);
   ddpm->step(diffusion::GuidedDenoiser(*law, {term}), levels, guided);
   const at::Tensor sigma = levels[60].expand({2}), next = levels[61];
-  const at::Tensor shift = term->shift({.x = start.x,
-                                        .sigma = sigma,
-                                        .level = start.level,
-                                        .seeds = start.seeds},
-                                       start.x, *law);
+  const at::Tensor shift = term->shift(
+      {.x = start.x, .sigma = sigma, .level = start.level, .seeds = start.seeds}, start.x, *law);
   const at::Tensor beta = 1 - (1 + next.square()) / (1 + levels[60].square());
-  const at::Tensor gradient_in_z =
-      shift / levels[60].square() * (1 + levels[60].square()).sqrt();
+  const at::Tensor gradient_in_z = shift / levels[60].square() * (1 + levels[60].square()).sqrt();
   const at::Tensor expected = beta * gradient_in_z * (1 + next.square()).sqrt();
   EXPECT_LT((guided.x - plain.x - expected).abs().max().item<double>(), 1e-12);
 }

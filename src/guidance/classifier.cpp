@@ -35,7 +35,8 @@ const bool kRegistered = register_term<ClassifierGuidance, ClassifierOptions>(
     {.name = kName,
      .summary = "The gradient of a noisy classifier's log-probability of a class.",
      .source = "Dhariwal and Nichol 2021 (arXiv:2105.05233)",
-     .use_when = "to ask an unconditional model for a class; classifier_free for conditional ones"});
+     .use_when =
+         "to ask an unconditional model for a class; classifier_free for conditional ones"});
 
 }  // namespace
 }  // namespace equipoise::guidance

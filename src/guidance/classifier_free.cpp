@@ -42,8 +42,7 @@ class ClassifierFreeGuidance : public diffusion::Guidance {
                         .hint = ""});
     const at::Tensor factor = (scale_ - 1) * schedule_.factor(visit.sigma);
     if (!factor.any().item<bool>()) return {};
-    const at::Tensor unconditional =
-        denoiser.denoise(visit.x, visit.sigma).to(at::kDouble);
+    const at::Tensor unconditional = denoiser.denoise(visit.x, visit.sigma).to(at::kDouble);
     return diffusion::per_item(factor, denoised) * (denoised - unconditional);
   }
 

@@ -22,9 +22,9 @@ std::shared_ptr<GaussianMixture> gaussian(double mean, double std = 1) {
 }
 
 /// Guidance by the exact ratio of two laws.
-std::shared_ptr<const DiscriminatorGuidance> exact(
-    DiscriminatorOptions options, const std::shared_ptr<GaussianMixture>& data,
-    const std::shared_ptr<GaussianMixture>& model) {
+std::shared_ptr<const DiscriminatorGuidance> exact(DiscriminatorOptions options,
+                                                   const std::shared_ptr<GaussianMixture>& data,
+                                                   const std::shared_ptr<GaussianMixture>& model) {
   return std::make_shared<const DiscriminatorGuidance>(
       options, std::make_shared<diffusion::MixtureRatio>(data, model));
 }
@@ -86,8 +86,8 @@ TEST(DiscriminatorGuidance, EndsWhereTheWeightsSay) {
     double weight, second, intercept;
   };
   const auto data = gaussian(0), model = gaussian(0.5);
-  for (const Case& c : {Case{0, 0, 0.49347}, Case{1, 1, 0}, Case{2, 0, 0.14916},
-                        Case{1, 0, 0.32131}}) {
+  for (const Case& c :
+       {Case{0, 0, 0.49347}, Case{1, 1, 0}, Case{2, 0, 0.14916}, Case{1, 0, 0.32131}}) {
     const GuidedDenoiser guided(*model, {exact(everywhere(c.weight, c.second), data, model)});
     const at::Tensor ends =
         sample({{"steps", 18}}, guided, at::tensor({0.0, 1.0}, at::kDouble).unsqueeze(1));
@@ -149,8 +149,8 @@ TEST(DiscriminatorGuidance, AsksFifteenTimesInEighteenStepsWithinItsWindow) {
 }
 
 TEST(DiscriminatorGuidance, AppliesItsWindowToEachImage) {
-  const auto term = std::make_shared<const DiscriminatorGuidance>(
-      defaults(), std::make_shared<CountingRatio>());
+  const auto term =
+      std::make_shared<const DiscriminatorGuidance>(defaults(), std::make_shared<CountingRatio>());
   const at::Tensor sigma = at::tensor({0.04, 0.05, 3.0, 30.0}, at::kDouble);
   const at::Tensor shift = term->shift(visit_at(kPoints, sigma), kPoints, *gaussian(0));
   EXPECT_EQ(shift[0].item<double>(), 0) << "sigma 0.0447 is time 0.01";
@@ -163,8 +163,7 @@ TEST(DiscriminatorGuidance, ClippedProbabilitiesLoseTheirGradient) {
   const DiscriminatorGuidance clipped(options, std::make_shared<CountingRatio>());
   // log-odds x^2: 16 is beyond log(1e5) = 11.51, 4 is not.
   const at::Tensor x = at::tensor({4.0, 2.0}, at::kDouble).unsqueeze(1);
-  const at::Tensor shift =
-      clipped.shift(visit_at(x, at::ones({2}, at::kDouble)), x, *gaussian(0));
+  const at::Tensor shift = clipped.shift(visit_at(x, at::ones({2}, at::kDouble)), x, *gaussian(0));
   EXPECT_EQ(shift[0].item<double>(), 0);
   EXPECT_NEAR(shift[1].item<double>(), 4, 1e-6);
 }
@@ -172,7 +171,8 @@ TEST(DiscriminatorGuidance, ClippedProbabilitiesLoseTheirGradient) {
 TEST(DiscriminatorGuidance, BoostingLeavesImagesTakenForRealAlone) {
   DiscriminatorOptions plain = everywhere(1, 0), boosted = plain;
   boosted.boost = true;
-  const auto real = std::make_shared<CountingRatio>(), generated = std::make_shared<CountingRatio>();
+  const auto real = std::make_shared<CountingRatio>(),
+             generated = std::make_shared<CountingRatio>();
   generated->sign = -1;
   const auto run = [&](const DiscriminatorOptions& options,
                        const std::shared_ptr<CountingRatio>& ratio) {

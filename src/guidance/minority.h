@@ -18,8 +18,8 @@ struct MinorityOptions : ScheduleConfig {
     f("model", model, "",
       "classifier of minority bins; empty = M.minority.safetensors beside model M");
     f("target", target, "", "bin to steer to, 0 = the most typical; -1 = the rarest", {-1, 1e6});
-    f("from", from, "", "each image gets a bin drawn evenly from this one to the rarest; -1 = target",
-      {-1, 1e6});
+    f("from", from, "",
+      "each image gets a bin drawn evenly from this one to the rarest; -1 = target", {-1, 1e6});
     f("scale", scale, "", "guidance scale", {-1e3, 1e3});
     ScheduleConfig::fields(f);
   }

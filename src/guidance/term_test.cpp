@@ -48,7 +48,8 @@ class LabelDenoiser : public diffusion::Denoiser {
 
 TEST(ClassifierFreeGuidance, ExtrapolatesFromTheUnconditionalModel) {
   const LabelDenoiser denoiser;
-  const auto terms = make_terms({{{"type", "classifier_free"}, {"scale", 3}, {"sigma_max", 2}}}, {});
+  const auto terms =
+      make_terms({{{"type", "classifier_free"}, {"scale", 3}, {"sigma_max", 2}}}, {});
   const diffusion::GuidedDenoiser guided(denoiser, terms);
   const diffusion::Visit visit{.x = at::zeros({2, 1}, at::kDouble),
                                .sigma = at::tensor({1.0, 5.0}, at::kDouble),

@@ -112,7 +112,8 @@ class CnnDiscriminator : public DiscriminatorNetwork {
       }
     }
     norm_ = register_module("norm", std::make_shared<GroupNorm>(channels, kEps));
-    out_ = register_module("out", std::make_shared<Linear>(init, channels, config.outputs, pytorch_init()));
+    out_ = register_module(
+        "out", std::make_shared<Linear>(init, channels, config.outputs, pytorch_init()));
   }
 
   at::Tensor logits(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& labels) override {

@@ -47,7 +47,8 @@ class MlpDiscriminator : public DiscriminatorNetwork {
                           std::make_shared<Linear>(init, width, config.hidden, pytorch_init())));
       width = config.hidden;
     }
-    out_ = register_module("out", std::make_shared<Linear>(init, width, config.outputs, pytorch_init()));
+    out_ = register_module("out",
+                           std::make_shared<Linear>(init, width, config.outputs, pytorch_init()));
   }
 
   at::Tensor logits(const at::Tensor& z, const at::Tensor& tau, const at::Tensor& labels) override {

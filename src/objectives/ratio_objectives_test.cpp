@@ -205,7 +205,8 @@ TEST(IwDsm, MinimiserIsTheUnbiasedDenoiser) {
 /// Perfectly sure: positive points are reference, negative ones biased.
 class CertainRatio : public diffusion::DensityRatio {
  public:
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&,
+                       const at::Tensor& = {}) const override {
     return 2000 * x.flatten(1).sum(1).sign();
   }
 };

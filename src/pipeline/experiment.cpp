@@ -138,9 +138,8 @@ class Experiment {
     if (!guides.empty()) results["guides"] = guides;
     for (Json& method : methods) {
       const std::string name = method["name"];
-      method["samples"] = stages_.run("sample " + name, [&] {
-        return draw_samples(name, name, {.sampler = config_.sampler});
-      });
+      method["samples"] = stages_.run(
+          "sample " + name, [&] { return draw_samples(name, name, {.sampler = config_.sampler}); });
     }
     for (const VariantConfig& variant : config_.variants) methods.push_back(make_variant(variant));
     for (const Json& method : methods) events_.add_grid(method["name"]);
@@ -206,8 +205,8 @@ class Experiment {
   }
 
   Json train_guide_of(const std::string& name) {
-    const at::Tensor real = config_.guide.real == "reference" ? data_.split.reference
-                                                              : data_.split.biased;
+    const at::Tensor real =
+        config_.guide.real == "reference" ? data_.split.reference : data_.split.biased;
     const std::string guide = name + ".discriminator";
     RealImages images{.images = raw_images(*data_.training, real), .labels = {}};
     if (config_.model.conditional) images.labels = data_.shown->labels.index_select(0, real);
@@ -282,8 +281,8 @@ class Experiment {
   }
 
   Json measure(const std::string& name, const audit::AuditReference& reference) {
-    Json json = Json::parse(
-        audit::audit_samples(stored_samples(name), reference, audit_options()).dump());
+    Json json =
+        Json::parse(audit::audit_samples(stored_samples(name), reference, audit_options()).dump());
     if (config_.model.conditional)
       json["conditional"] = measure_conditions(context_, conditioned_samples(name), reference);
     return json;

@@ -88,10 +88,10 @@ void check_labels(ConfigTree& tree, const ExperimentConfig& config) {
   const bool has_noise = config.data.label_noise.kind != "none";
   const bool chooses = config.train.snapshot == "best" || config.train.patience > 0;
   if (has_noise && chooses)
-    tree.add_problem(
-        fmt::format("[{}] train.snapshot = \"best\" and train.patience choose by true labels, which "
-                    "data.label_noise hides from training",
-                    tree.origin("data.label_noise.kind")));
+    tree.add_problem(fmt::format(
+        "[{}] train.snapshot = \"best\" and train.patience choose by true labels, which "
+        "data.label_noise hides from training",
+        tree.origin("data.label_noise.kind")));
   if (config.train.label_dropout > 0 && !config.model.conditional && !config.words.is_on())
     tree.add_problem(
         fmt::format("[{}] train.label_dropout needs model.conditional = true, or words",
@@ -102,11 +102,13 @@ void check_labels(ConfigTree& tree, const ExperimentConfig& config) {
     if (!config.model.conditional)
       tree.add_problem(where + " corrects labels: it needs model.conditional = true");
     if (config.network.value("label_dropout", 0.0) > 0)
-      tree.add_problem(where + " must know which labels are dropped: use train.label_dropout in the "
-                               "place of model.network.label_dropout");
+      tree.add_problem(where +
+                       " must know which labels are dropped: use train.label_dropout in the "
+                       "place of model.network.label_dropout");
     if (config.label_model.transition == "known" && !has_noise)
-      tree.add_problem(where + " needs to know how labels go wrong, and data.label_noise makes none "
-                               "wrong: set label_model.transition to file, learned or anchors");
+      tree.add_problem(where +
+                       " needs to know how labels go wrong, and data.label_noise makes none "
+                       "wrong: set label_model.transition to file, learned or anchors");
     if (config.label_model.transition == "file" && config.label_model.transition_file.empty())
       tree.add_problem(where + " needs label_model.transition_file");
   }

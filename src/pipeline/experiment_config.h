@@ -32,7 +32,8 @@ struct ModelSection {
   bool conditional = false;
 
   void fields(FieldVisitor& f) {
-    f.choice("preconditioning", preconditioning, {"edm", "vp", "ve", "iddpm", "ddpm_linear_1000", "ddpm_cosine_1000"},
+    f.choice("preconditioning", preconditioning,
+             {"edm", "vp", "ve", "iddpm", "ddpm_linear_1000", "ddpm_cosine_1000"},
              "scalings around the network; train with edm");
     f("sigma_data", sigma_data, "", "standard deviation of the data in [-1, 1]", {1e-6, 1e6});
     f("conditional", conditional, "", "give the network the class label");

@@ -138,12 +138,11 @@ nlohmann::json train_guide(const GuideJob& job, Progress& progress) {
        .law = law,
        .seed = job.seed,
        .heldout = at::cat({fake, real}),
-       .heldout_labels =
-           at::cat({at::zeros({fake.size(0)}), at::ones({real.size(0)})}).to(device),
+       .heldout_labels = at::cat({at::zeros({fake.size(0)}), at::ones({real.size(0)})}).to(device),
        .device = device,
        .num_classes = shape.label_dim,
-       .heldout_classes = is_conditional ? contest.set->labels.index_select(0, validation)
-                                         : at::Tensor()});
+       .heldout_classes =
+           is_conditional ? contest.set->labels.index_select(0, validation) : at::Tensor()});
   std::filesystem::path checkpoint = job.out;
   checkpoint.replace_extension(".checkpoint.safetensors");
   const train::TrainResult result =

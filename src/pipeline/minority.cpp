@@ -109,9 +109,9 @@ Json accuracy_by_level(const diffusion::LabelPosterior& posterior, const at::Ten
               .argmax(1);
       num_right += (found.to(at::kCPU) == labels.slice(0, start, end)).sum().item<int64_t>();
     }
-    levels.push_back({{"sigma", level},
-                      {"accuracy", static_cast<double>(num_right) /
-                                       static_cast<double>(images.size(0))}});
+    levels.push_back(
+        {{"sigma", level},
+         {"accuracy", static_cast<double>(num_right) / static_cast<double>(images.size(0))}});
   }
   return levels;
 }
@@ -149,8 +149,8 @@ nlohmann::json label_minority(const std::filesystem::path& scores, int64_t num_b
       guidance::minority_bins(read_array(scores, "scores"), num_bins);
   Json recipe = read_recipe(scores);
   recipe.update({{"num_bins", num_bins}, {"sizes", bins.sizes}, {"thresholds", bins.thresholds}});
-  io::write_npz(out, {{"labels", bins.labels},
-                      {"thresholds", at::tensor(bins.thresholds, at::kDouble)}});
+  io::write_npz(
+      out, {{"labels", bins.labels}, {"thresholds", at::tensor(bins.thresholds, at::kDouble)}});
   io::write_file_atomically(recipe_file(out), recipe.dump(1));
   return recipe;
 }
@@ -202,20 +202,19 @@ nlohmann::json train_minority(const MinorityTrainJob& job, Progress& progress) {
        .device = device});
   std::filesystem::path checkpoint = job.out;
   checkpoint.replace_extension(".checkpoint.safetensors");
-  const train::TrainResult result = train::run_loop(
-      task, network->trainable_parameters(), job.config.train,
-      {.checkpoint = checkpoint, .resume = job.resume, .on_tick = {}}, "train minority classifier",
-      progress);
+  const train::TrainResult result =
+      train::run_loop(task, network->trainable_parameters(), job.config.train,
+                      {.checkpoint = checkpoint, .resume = job.resume, .on_tick = {}},
+                      "train minority classifier", progress);
   if (result.interrupted) throw Interrupted{};
   std::vector<std::string> names;
   for (int64_t bin = 0; bin < num_bins; ++bin) names.push_back(fmt::format("bin {}", bin));
-  diffusion::save_noisy_classifier(
-      job.out, nets::state_of(*network),
-      {.shape = shape,
-       .network = network_config,
-       .extra = to_json(diffusion::NoisyClassifierUse{.time_map = job.config.time_map,
-                                                      .labels = names})},
-      {{"bins", recipe.dump()}});
+  diffusion::save_noisy_classifier(job.out, nets::state_of(*network),
+                                   {.shape = shape,
+                                    .network = network_config,
+                                    .extra = to_json(diffusion::NoisyClassifierUse{
+                                        .time_map = job.config.time_map, .labels = names})},
+                                   {{"bins", recipe.dump()}});
   std::filesystem::remove(checkpoint);
   const auto loaded = diffusion::load_label_posterior(job.out, device);
   return {{"file", job.out.filename().string()},

@@ -61,8 +61,9 @@ at::Tensor choose_classes(const SampleJob& job, int64_t num_classes,
                       .hint = "Leave --class out"});
   const auto count = static_cast<int64_t>(job.seeds.size());
   at::Tensor labels = at::empty({count}, at::kLong);
-  const std::vector<int64_t> listed =
-      job.classes == "random" ? std::vector<int64_t>{} : parse_classes(job.classes, num_classes, words);
+  const std::vector<int64_t> listed = job.classes == "random"
+                                          ? std::vector<int64_t>{}
+                                          : parse_classes(job.classes, num_classes, words);
   for (int64_t i = 0; i < count; ++i) {
     labels[i] = listed.empty()
                     ? static_cast<int64_t>(RandomStream(job.seed_base, Purpose::kClassChoice,

@@ -35,10 +35,10 @@ at::Tensor shuffled(const at::Tensor& indices, uint64_t seed, uint32_t part);
 
 /// Runs the loop with checkpoint models/NAME.checkpoint.safetensors. Throws Interrupted when stopped
 /// on request.
-train::TrainResult run_stage(
-    const TrainingContext& context, const train::TrainingTask& task,
-    std::vector<at::Tensor> parameters, const train::LoopConfig& config, const std::string& name,
-    const std::vector<std::shared_ptr<train::Companion>>& companions = {});
+train::TrainResult run_stage(const TrainingContext& context, const train::TrainingTask& task,
+                             std::vector<at::Tensor> parameters, const train::LoopConfig& config,
+                             const std::string& name,
+                             const std::vector<std::shared_ptr<train::Companion>>& companions = {});
 /// To be called once the stage's model is written.
 void remove_checkpoint(const TrainingContext& context, const std::string& name);
 

@@ -89,8 +89,8 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
         context.folder.model(name), nets::state_of(*network),
         {.shape = context.data.shape,
          .network = context.config.ratio_network,
-         .extra = equipoise::to_json(diffusion::DiscriminatorUse{.time_map = law.time_map,
-                                                     .time_dependent = time_dependent})});
+         .extra = equipoise::to_json(diffusion::DiscriminatorUse{
+             .time_map = law.time_map, .time_dependent = time_dependent})});
     remove_checkpoint(context, name);
     json = model_json(context, name, *network);
     const int64_t batch = context.config.ratio.train.batch_size;

@@ -10,12 +10,12 @@ namespace equipoise::report {
 namespace {
 
 std::vector<Section> all_sections(const Json& results, const std::filesystem::path& run_dir) {
-  std::vector<Section> sections = {
-      findings_section(results),          methods_section(results), data_section(results),
-      samples_section(results, run_dir),  shares_section(results),  results_section(results),
-      sampling_section(results),          training_section(results, run_dir),
-      ratio_section(results),             classifier_section(results),
-      provenance_section(results)};
+  std::vector<Section> sections = {findings_section(results),  methods_section(results),
+                                   data_section(results),      samples_section(results, run_dir),
+                                   shares_section(results),    results_section(results),
+                                   sampling_section(results),  training_section(results, run_dir),
+                                   ratio_section(results),     classifier_section(results),
+                                   provenance_section(results)};
   std::erase_if(sections, [](const Section& section) { return section.body.empty(); });
   return sections;
 }

@@ -31,7 +31,8 @@ const at::Tensor& reference_points() {
 class ScaledToyRatio : public diffusion::DensityRatio {
  public:
   explicit ScaledToyRatio(double factor) : factor_(factor) {}
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma, const at::Tensor& = {}) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma,
+                       const at::Tensor& = {}) const override {
     return factor_ * exact_.log_ratio(x, sigma);
   }
 
@@ -90,7 +91,8 @@ TEST(RatioDiagnostics, HistogramCountsEveryImageOnce) {
 /// Knows by heart which of the clean points belong to which set, and nothing once there is noise.
 class ChasmRatio : public diffusion::DensityRatio {
  public:
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma, const at::Tensor& = {}) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor& sigma,
+                       const at::Tensor& = {}) const override {
     const at::Tensor sure = 20 * (x.flatten(1).sum(1) - 6).tanh();
     return sure * (sigma < 0.1).to(x.scalar_type());
   }
@@ -119,7 +121,8 @@ TEST(RatioDiagnostics, NamesARatioThatLearnedNothing) {
 /// Takes everything for reference.
 class ShiftedRatio : public diffusion::DensityRatio {
  public:
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&,
+                       const at::Tensor& = {}) const override {
     return 0 * x.sum(1) + 0.5;
   }
 };
@@ -131,7 +134,8 @@ TEST(RatioDiagnostics, NamesAMeanWeightThatIsNotOne) {
 /// Not a number anywhere.
 class BrokenRatio : public diffusion::DensityRatio {
  public:
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&,
+                       const at::Tensor& = {}) const override {
     return x.sum(1) * std::numeric_limits<double>::quiet_NaN();
   }
 };

@@ -8,8 +8,8 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "diffusion/vp_time.h"
 #include "diffusion/discriminator_fixture.h"
+#include "diffusion/vp_time.h"
 
 namespace equipoise::reweight {
 namespace {

@@ -48,8 +48,7 @@ class DdpmSampler : public Sampler {
       return each(table.index_select(0, index));
     };
     const at::Tensor scale = at_index(chain_.alpha_bar).sqrt();
-    at::Tensor x =
-        diffusion::ddpm_posterior_mean(chain_, index, known.denoised, scale * walkers.x);
+    at::Tensor x = diffusion::ddpm_posterior_mean(chain_, index, known.denoised, scale * walkers.x);
     const at::Tensor variance = log_variance(known, index, walkers).exp();
     if (known.shift.defined()) {
       const at::Tensor sigma = each(sigma_here(levels, walkers));
@@ -82,7 +81,8 @@ class DdpmSampler : public Sampler {
 
 const bool kRegistered = register_sampler<DdpmSampler, DdpmConfig>(
     {.name = "ddpm",
-     .summary = "The reverse Markov chain of a discrete-time model, with fixed or learned variance.",
+     .summary =
+         "The reverse Markov chain of a discrete-time model, with fixed or learned variance.",
      .source = "Ho et al. 2020 (arXiv:2006.11239), Alg. 2; Nichol and Dhariwal 2021 "
                "(arXiv:2102.09672)",
      .use_when = "for discrete-time models in many steps, and for exact rejection; ddim for few"});

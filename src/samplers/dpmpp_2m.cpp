@@ -39,22 +39,19 @@ class Dpmpp2mSampler : public Sampler {
     const at::Tensor denoised = estimate(model, walkers, here).guided();
     const at::Tensor h = here.sigma.log() - next.log();  // infinite at the last step
     const at::Tensor shrink = (-(1 + config_.eta) * h).exp();
-    const auto each = [&](const at::Tensor& values) {
-      return diffusion::per_item(values, here.x);
-    };
+    const auto each = [&](const at::Tensor& values) { return diffusion::per_item(values, here.x); };
     at::Tensor target = denoised;
     if (walkers.memory.defined()) {
       const at::Tensor before =
           levels.index_select(0, walkers.memory_level.clamp_min(0)).log() - here.sigma.log();
       const at::Tensor is_second_order = (walkers.memory_level >= 0).logical_and(next > 0);
-      const at::Tensor strength =
-          at::where(is_second_order, 0.5 * h / before, at::zeros_like(h));
+      const at::Tensor strength = at::where(is_second_order, 0.5 * h / before, at::zeros_like(h));
       target = denoised + each(strength) * (denoised - walkers.memory);
     }
-    at::Tensor x = each(next / here.sigma * at::where(next > 0, (-config_.eta * h).exp(),
-                                                      at::zeros_like(h))) *
-                       here.x +
-                   each(1 - shrink) * target;
+    at::Tensor x =
+        each(next / here.sigma * at::where(next > 0, (-config_.eta * h).exp(), at::zeros_like(h))) *
+            here.x +
+        each(1 - shrink) * target;
     if (config_.eta > 0)
       x = x + each(next * (1 - (-2 * config_.eta * h).exp()).sqrt()) * step_noise(walkers);
     walkers.memory = denoised;

@@ -61,8 +61,8 @@ std::vector<double> iddpm_levels(int64_t steps, double low, double high) {
   };
   std::vector<double> all(kIddpmSteps + 1, 0.0);
   for (int64_t j = kIddpmSteps; j > 0; --j) {
-    const double ratio = std::max(abar(static_cast<double>(j - 1)) / abar(static_cast<double>(j)),
-                                  kIddpmFloor);
+    const double ratio =
+        std::max(abar(static_cast<double>(j - 1)) / abar(static_cast<double>(j)), kIddpmFloor);
     const double above = all[static_cast<size_t>(j)];
     all[static_cast<size_t>(j) - 1] = std::sqrt((above * above + 1) / ratio - 1);
   }
@@ -71,7 +71,8 @@ std::vector<double> iddpm_levels(int64_t steps, double low, double high) {
     if (sigma >= low && sigma <= high) kept.push_back(sigma);
   std::vector<double> chosen;
   for (int64_t i = 0; i < steps && !kept.empty(); ++i) {
-    const double position = static_cast<double>(kept.size() - 1) / std::max<double>(1, static_cast<double>(steps - 1)) *
+    const double position = static_cast<double>(kept.size() - 1) /
+                            std::max<double>(1, static_cast<double>(steps - 1)) *
                             static_cast<double>(i);
     chosen.push_back(kept[static_cast<size_t>(std::lround(position))]);
   }
@@ -142,8 +143,8 @@ class EdmFamilySampler : public Sampler {
                              : high * std::pow(low / high, along));
       }
     }
-    if (levels.empty() || std::adjacent_find(levels.begin(), levels.end(),
-                                             std::less_equal<>()) != levels.end())
+    if (levels.empty() ||
+        std::adjacent_find(levels.begin(), levels.end(), std::less_equal<>()) != levels.end())
       throw UsageError({.where = "sampler.steps",
                         .what = "this discretisation has no such number of different levels",
                         .got = std::to_string(config_.steps),
@@ -173,9 +174,8 @@ class EdmFamilySampler : public Sampler {
       const at::Tensor slope_there =
           scaled_slope(model, pick(walkers, rows), law, part_x, part_time, true);
       const double share = 0.5 / config_.alpha;
-      moved.index_copy_(0, rows,
-                        of(x) + of(each(stride)) *
-                                    ((1 - share) * of(slope_here) + share * slope_there));
+      moved.index_copy_(
+          0, rows, of(x) + of(each(stride)) * ((1 - share) * of(slope_here) + share * slope_there));
     }
     arrive(walkers, moved / each(law.scale(next)));
   }

@@ -20,8 +20,7 @@ class EulerSampler : public Sampler {
   void step(const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
             Walkers& walkers) const override {
     const Place here = churned_place(config_, config_.steps, model, levels, walkers);
-    const at::Tensor stride =
-        diffusion::per_item(sigma_next(levels, walkers) - here.sigma, here.x);
+    const at::Tensor stride = diffusion::per_item(sigma_next(levels, walkers) - here.sigma, here.x);
     arrive(walkers, here.x + stride * slope(model, walkers, here));
   }
 

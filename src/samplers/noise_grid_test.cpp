@@ -76,8 +76,7 @@ Place churned(const ChurnConfig& config, int64_t num_steps, double sigma, const 
 }
 
 TEST(Churn, ReachesTheVarianceOfTheRaisedLevel) {
-  const Place raised =
-      churned({.churn = 4}, 20, 2, walkers_at(at::zeros({20000, 1}, at::kDouble)));
+  const Place raised = churned({.churn = 4}, 20, 2, walkers_at(at::zeros({20000, 1}, at::kDouble)));
   EXPECT_NEAR(raised.sigma[0].item<double>(), 2 * 1.2, 1e-12);
   EXPECT_NEAR(raised.x.std().item<double>(), std::sqrt(2.4 * 2.4 - 4), 0.02);
 }

@@ -56,8 +56,7 @@ at::Tensor normal_rows(Purpose purpose, const at::Tensor& parts, const at::Tenso
                        const Walkers& walkers) {
   const at::Tensor host_rows = rows.to(at::kCPU);
   return random_normal(walkers.seed_base, purpose, walkers.seeds.index_select(0, host_rows),
-                       walkers.x.sizes().slice(1),
-                       parts.to(at::kCPU).index_select(0, host_rows))
+                       walkers.x.sizes().slice(1), parts.to(at::kCPU).index_select(0, host_rows))
       .to(walkers.x.options());
 }
 
@@ -158,7 +157,8 @@ Rejection::Rejection(std::shared_ptr<const diffusion::DensityRatio> ratio,
   check_levels(config_, num_steps_);
   check_tables(tables_, num_steps_);
   std::vector<int64_t> calls, remaining(static_cast<size_t>(num_steps_) + 1, 0);
-  for (int64_t level = 0; level < num_steps_; ++level) calls.push_back(sampler.calls_of_step(level));
+  for (int64_t level = 0; level < num_steps_; ++level)
+    calls.push_back(sampler.calls_of_step(level));
   for (size_t level = calls.size(); level-- > 0;)
     remaining[level] = remaining[level + 1] + calls[level];
   calls_of_step_ = at::tensor(calls, at::kLong);
@@ -171,26 +171,25 @@ at::Tensor Rejection::log_ratio(const at::Tensor& levels, int64_t chunk_size,
   const Walkers asked = pick(walkers, rows);
   const at::Tensor sigma = levels.index_select(0, asked.level);
   counts.num_ratio_calls += rows.size(0);
-  return diffusion::in_fixed_chunks(
-             rows.size(0), chunk_size,
-             [&](const at::Tensor& part) {
-               const at::Tensor values = ratio_->log_ratio(
-                   diffusion::pick_rows(asked.x, part), diffusion::pick_rows(sigma, part),
-                   diffusion::pick_rows(asked.conditions.class_labels, part));
-               return std::vector<at::Tensor>{values.to(at::kDouble)};
-             })[0];
+  return diffusion::in_fixed_chunks(rows.size(0), chunk_size, [&](const at::Tensor& part) {
+    const at::Tensor values =
+        ratio_->log_ratio(diffusion::pick_rows(asked.x, part), diffusion::pick_rows(sigma, part),
+                          diffusion::pick_rows(asked.conditions.class_labels, part));
+    return std::vector<at::Tensor>{values.to(at::kDouble)};
+  })[0];
 }
 
 void Rejection::draw_priors(const at::Tensor& levels, const at::Tensor& rows, Walkers& walkers,
                             Trials& trials) const {
   const int64_t most = trials.num_starts.index_select(0, rows).max().item<int64_t>();
   if (most >= kMaxStarts)
-    throw NumericError({.where = "rejection",
-                        .what = fmt::format("an image was started {} times and never accepted", most),
-                        .got = "",
-                        .expected = "",
-                        .hint = "Lower rejection.percentile, or train the discriminator for less "
-                                "long: it is too sure of itself"});
+    throw NumericError(
+        {.where = "rejection",
+         .what = fmt::format("an image was started {} times and never accepted", most),
+         .got = "",
+         .expected = "",
+         .hint = "Lower rejection.percentile, or train the discriminator for less "
+                 "long: it is too sure of itself"});
   assign(walkers.x, rows,
          levels[0] * normal_rows(Purpose::kLatent, trials.num_starts, rows, walkers));
   walkers.level = walkers.level.index_fill(0, rows, 0);
@@ -226,9 +225,8 @@ void Rejection::send_back(const at::Tensor& levels, const at::Tensor& rows, Walk
                           Trials& trials) const {
   const at::Tensor level = walkers.level.index_select(0, rows);
   const at::Tensor target = (level - config_.back_steps).clamp_min(0);
-  const at::Tensor added = (levels.index_select(0, target).square() -
-                            levels.index_select(0, level).square())
-                               .sqrt();
+  const at::Tensor added =
+      (levels.index_select(0, target).square() - levels.index_select(0, level).square()).sqrt();
   const at::Tensor noise = normal_rows(Purpose::kRenoise, trials.num_sent_back, rows, walkers);
   assign(walkers.x, rows,
          walkers.x.index_select(0, rows) + diffusion::per_item(added, noise) * noise);
@@ -239,8 +237,7 @@ void Rejection::send_back(const at::Tensor& levels, const at::Tensor& rows, Walk
 
 void Rejection::judge(const at::Tensor& levels, int64_t chunk_size, const Walkers& before,
                       Walkers& walkers, Trials& trials, RejectionCounts& counts) const {
-  const at::Tensor calls =
-      calls_of_step_.to(before.level.device()).index_select(0, before.level);
+  const at::Tensor calls = calls_of_step_.to(before.level.device()).index_select(0, before.level);
   trials.calls = trials.calls + calls;
   trials.total_calls = trials.total_calls + calls;
 
@@ -301,9 +298,9 @@ std::vector<double> rejection_constants(const std::vector<std::vector<double>>& 
   std::vector<double> constants;
   for (const std::vector<double>& values : noted) {
     const double quantile =
-        values.empty() ? 0
-                       : at::quantile(at::tensor(values, at::kDouble), config.percentile)
-                             .item<double>();
+        values.empty()
+            ? 0
+            : at::quantile(at::tensor(values, at::kDouble), config.percentile).item<double>();
     constants.push_back(config.allow_below_one ? quantile : std::max(0.0, quantile));
   }
   return constants;

@@ -39,7 +39,8 @@ struct RejectionConfig {
     f("last_level", last_level, "", "last level that is tested; 0 = all", {0, 10000});
     f("warmup_images", warmup_images, "count", "images that set the rejection constants", {1, 1e7});
     f("exact", exact, "",
-      "redraw a rejected step from where it started (stochastic solvers only) instead of going back");
+      "redraw a rejected step from where it started (stochastic solvers only) instead of going "
+      "back");
     f("allow_below_one", allow_below_one, "", "let a rejection constant M fall below 1");
   }
 };

@@ -252,8 +252,8 @@ TEST(Rejection, HigherPercentilesRejectMore) {
   double calls_before = 0;
   for (const double percentile : {0.0, 0.5, 0.9}) {
     const RejectionConfig config{.percentile = percentile, .warmup_images = 400};
-    const RejectionTables tables = measure_rejection_tables(*laws.biased, *heun, *ratio, config,
-                                                            request, {}, progress);
+    const RejectionTables tables =
+        measure_rejection_tables(*laws.biased, *heun, *ratio, config, request, {}, progress);
     for (size_t level = 0; level <= kSteps; ++level) {
       EXPECT_GE(tables.transition[level], constants_before[level]);
       EXPECT_GE(tables.marginal[level], 0);

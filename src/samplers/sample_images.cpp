@@ -64,7 +64,8 @@ class Orders {
         request_.latents.defined()
             ? pick_rows(request_.latents, rows)
             : random_normal(request_.seed_base, Purpose::kLatent, seeds, request_.item_shape);
-    const at::Tensor zeros = at::zeros({rows.size(0)}, at::TensorOptions(at::kLong).device(device_));
+    const at::Tensor zeros =
+        at::zeros({rows.size(0)}, at::TensorOptions(at::kLong).device(device_));
     at::Tensor labels = pick_rows(request_.class_labels, rows);
     if (labels.defined()) labels = labels.to(device_);
     return {.x = latents.to(device_, at::kDouble) * sigma,
@@ -258,8 +259,8 @@ struct Crew {
 Crew make_crew(int64_t num_images, const SampleOptions& options) {
   const int64_t chunk = options.chunk_size;
   const int64_t share = (num_images + options.num_threads - 1) / options.num_threads;
-  const int64_t capacity =
-      std::min(rounded_up(options.batch_size, chunk), rounded_up(std::max<int64_t>(share, 1), chunk));
+  const int64_t capacity = std::min(rounded_up(options.batch_size, chunk),
+                                    rounded_up(std::max<int64_t>(share, 1), chunk));
   const int64_t num_workers = (num_images + capacity - 1) / capacity;
   return {std::clamp<int64_t>(num_workers, 1, options.num_threads), capacity};
 }
@@ -288,16 +289,19 @@ SampleResult sample_images(const diffusion::Denoiser& denoiser, const Sampler& s
   return orders.result();
 }
 
-RejectionTables measure_rejection_tables(
-    const diffusion::Denoiser& denoiser, const Sampler& sampler,
-    const diffusion::DensityRatio& ratio, const RejectionConfig& config,
-    const SampleRequest& request, const SampleOptions& options, Progress& progress,
-    const diffusion::GuidedDenoiser::Terms& guidance) {
+RejectionTables measure_rejection_tables(const diffusion::Denoiser& denoiser,
+                                         const Sampler& sampler,
+                                         const diffusion::DensityRatio& ratio,
+                                         const RejectionConfig& config,
+                                         const SampleRequest& request, const SampleOptions& options,
+                                         Progress& progress,
+                                         const diffusion::GuidedDenoiser::Terms& guidance) {
   constexpr int64_t kFirstSeed = int64_t{1} << 40;
   const at::NoGradGuard no_grad;
-  SampleRequest warmup{.seeds = at::arange(kFirstSeed, kFirstSeed + config.warmup_images, at::kLong),
-                       .item_shape = request.item_shape,
-                       .seed_base = request.seed_base};
+  SampleRequest warmup{
+      .seeds = at::arange(kFirstSeed, kFirstSeed + config.warmup_images, at::kLong),
+      .item_shape = request.item_shape,
+      .seed_base = request.seed_base};
   if (request.class_labels.defined())
     warmup.class_labels = request.class_labels.index_select(
         0, at::arange(config.warmup_images, at::kLong).remainder(request.class_labels.size(0)));
@@ -311,16 +315,15 @@ RejectionTables measure_rejection_tables(
 
   const auto ratio_of = [&](const Walkers& walkers) {
     return diffusion::in_fixed_chunks(
-               walkers.size(), options.chunk_size,
-               [&](const at::Tensor& rows) {
-                 using diffusion::pick_rows;
-                 return std::vector<at::Tensor>{
-                     ratio
-                         .log_ratio(pick_rows(walkers.x, rows),
-                                    levels.index_select(0, pick_rows(walkers.level, rows)),
-                                    pick_rows(walkers.conditions.class_labels, rows))
-                         .to(at::kDouble)};
-               })[0];
+        walkers.size(), options.chunk_size, [&](const at::Tensor& rows) {
+          using diffusion::pick_rows;
+          return std::vector<at::Tensor>{
+              ratio
+                  .log_ratio(pick_rows(walkers.x, rows),
+                             levels.index_select(0, pick_rows(walkers.level, rows)),
+                             pick_rows(walkers.conditions.class_labels, rows))
+                  .to(at::kDouble)};
+        })[0];
   };
   const auto note = [&](std::vector<double>& list, const at::Tensor& values) {
     const at::Tensor host = values.to(at::kCPU).contiguous();

@@ -63,11 +63,13 @@ SampleResult sample_images(const diffusion::Denoiser& denoiser, const Sampler& s
 ///
 /// Random: images 2^40, 2^40 + 1, … of request.seed_base, so that none is an image of the run.
 /// request.seeds and latents are not used; class labels are used in turn.
-RejectionTables measure_rejection_tables(
-    const diffusion::Denoiser& denoiser, const Sampler& sampler,
-    const diffusion::DensityRatio& ratio, const RejectionConfig& config,
-    const SampleRequest& request, const SampleOptions& options, Progress& progress,
-    const diffusion::GuidedDenoiser::Terms& guidance = {});
+RejectionTables measure_rejection_tables(const diffusion::Denoiser& denoiser,
+                                         const Sampler& sampler,
+                                         const diffusion::DensityRatio& ratio,
+                                         const RejectionConfig& config,
+                                         const SampleRequest& request, const SampleOptions& options,
+                                         Progress& progress,
+                                         const diffusion::GuidedDenoiser::Terms& guidance = {});
 
 /// clip(127.5 x + 128, 0, 255) as uint8 (rounds towards zero).
 at::Tensor to_uint8(const at::Tensor& images);

@@ -89,13 +89,14 @@ using SamplerRegistry = Registry<Sampler, SamplerPlugin>;
 /// Registers sampler `Member`, made from an `Options` struct that lists its fields.
 template <class Member, class Options>
 bool register_sampler(const MethodInfo& info) {
-  return SamplerRegistry::instance().add(info, {.make =
-                                                    [](const nlohmann::json& json) {
-                                                      Options options;
-                                                      from_json(json, options, "sampler.options");
-                                                      return std::make_unique<Member>(options);
-                                                    },
-                                                .options_help = [] { return help_text(Options{}); }});
+  return SamplerRegistry::instance().add(info,
+                                         {.make =
+                                              [](const nlohmann::json& json) {
+                                                Options options;
+                                                from_json(json, options, "sampler.options");
+                                                return std::make_unique<Member>(options);
+                                              },
+                                          .options_help = [] { return help_text(Options{}); }});
 }
 
 }  // namespace equipoise::samplers

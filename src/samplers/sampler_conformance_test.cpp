@@ -22,7 +22,8 @@ class EverySampler : public testing::TestWithParam<std::string> {
     return SamplerRegistry::instance().find(GetParam()).make.make(options);
   }
   bool has_option(const std::string& name) const {
-    const std::string help = "\n" + SamplerRegistry::instance().find(GetParam()).make.options_help();
+    const std::string help =
+        "\n" + SamplerRegistry::instance().find(GetParam()).make.options_help();
     return help.find("\n" + name + " ") != std::string::npos;
   }
   /// Options under which no noise is drawn; null when there are none.

@@ -72,12 +72,9 @@ TEST(EdmFamily, EveryChoiceConvergesToTheSameFlow) {
   for (const char* discretization : {"edm", "vp", "ve", "iddpm"}) {
     for (const char* schedule : {"linear", "vp", "ve"}) {
       for (const char* scaling : {"none", "vp"}) {
-        const nlohmann::json options{{"steps", 250},
-                                     {"sigma_max", 10},
-                                     {"discretization", discretization},
-                                     {"schedule", schedule},
-                                     {"scaling", scaling},
-                                     {"alpha", 0.7}};
+        const nlohmann::json options{
+            {"steps", 250},         {"sigma_max", 10},    {"discretization", discretization},
+            {"schedule", schedule}, {"scaling", scaling}, {"alpha", 0.7}};
         const double start = SamplerRegistry::instance()
                                  .find("edm_family")
                                  .make.make(options)

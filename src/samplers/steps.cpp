@@ -31,9 +31,8 @@ at::Tensor slope(const diffusion::GuidedDenoiser& model, const Walkers& walkers,
 
 at::Tensor step_noise(const Walkers& walkers) {
   const at::Tensor num_taken = walkers.num_taken.to(at::kCPU);
-  const at::Tensor noise =
-      random_normal(walkers.seed_base, Purpose::kChurn, walkers.seeds, walkers.x.sizes().slice(1),
-                    num_taken);
+  const at::Tensor noise = random_normal(walkers.seed_base, Purpose::kChurn, walkers.seeds,
+                                         walkers.x.sizes().slice(1), num_taken);
   return noise.to(walkers.x.options());
 }
 

@@ -21,7 +21,8 @@ std::shared_ptr<const data::ImageSet> line_points() {
 }
 
 struct ExactRatio : diffusion::DensityRatio {
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&,
+                       const at::Tensor& = {}) const override {
     return 2 * x.flatten(1).sum(1);
   }
 };
@@ -56,7 +57,8 @@ TEST(DiscriminatorTask, SoftLabelsKeepTheOptimumAndHaveLessNoise) {
 TEST(DiscriminatorTask, LearnsTheTeachersRatioWhateverTheSets) {
   // A teacher that sees no difference: the labels are 1/2, and nothing is to be learnt.
   struct Undecided : diffusion::DensityRatio {
-    at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor& = {}) const override {
+    at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&,
+                         const at::Tensor& = {}) const override {
       return at::zeros({x.size(0)});
     }
   };

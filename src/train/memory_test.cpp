@@ -35,7 +35,9 @@ TEST_F(LoopMemory, TrainingTakesNothingFromTheSystemOnceWarm) {
   set->images = at::full({64, 1, 16, 16}, 100, at::kByte);
   DenoiserTask::Parts parts;
   parts.denoiser = denoiser;
-  parts.objective = objectives::ObjectiveRegistry::instance().find("dsm_bias").make.make(nlohmann::json::object(), {});
+  parts.objective = objectives::ObjectiveRegistry::instance()
+                        .find("dsm_bias")
+                        .make.make(nlohmann::json::object(), {});
   data::BatchSource::Options options;
   options.law = data::Law::kBiased;
   parts.source =

@@ -46,9 +46,8 @@ struct Sampling : testing::Test {
 TEST_F(Sampling, EverySolverDrawsImages) {
   for (const char* name :
        {"heun", "euler", "dpmpp_2m", "euler_ancestral", "ddim", "ddpm", "edm_family"}) {
-    const Outcome outcome =
-        equipoise({"sample", "--model", model, "--num", "2", "--sampler",
-                   std::string(name) + ":steps=3", "--out", out});
+    const Outcome outcome = equipoise({"sample", "--model", model, "--num", "2", "--sampler",
+                                       std::string(name) + ":steps=3", "--out", out});
     EXPECT_EQ(outcome.code, 0) << name << ": " << outcome.err;
     EXPECT_EQ(io::read_json(recipe).at("sampler").at("type"), name);
   }
@@ -56,10 +55,10 @@ TEST_F(Sampling, EverySolverDrawsImages) {
 
 TEST_F(Sampling, AGuideIsTrainedAndGuides) {
   write_striped_idx(images, 60);
-  const Outcome guided = equipoise(
-      {"guide", "--model", model, "--real", images, "--sampler", "heun:steps=4", "--set",
-       "generated=40", "--set", "train.images=640", "--set", "train.tick_images=160", "--set",
-       "network.channels=[8]"});
+  const Outcome guided =
+      equipoise({"guide", "--model", model, "--real", images, "--sampler", "heun:steps=4", "--set",
+                 "generated=40", "--set", "train.images=640", "--set", "train.tick_images=160",
+                 "--set", "network.channels=[8]"});
   ASSERT_EQ(guided.code, 0) << guided.err;
   EXPECT_THAT(guided.out, HasSubstr("cross-entropy"));
   EXPECT_TRUE(fs::exists(discriminator));
@@ -92,8 +91,8 @@ TEST_F(Sampling, MinorityBinsAreScoredTrainedAndSteeredTo) {
     const Outcome outcome = equipoise(arguments);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
   };
-  succeeds({"minority", "score", "--model", model, "--images", images, "--draws", "1", "--out",
-            scores});
+  succeeds(
+      {"minority", "score", "--model", model, "--images", images, "--draws", "1", "--out", scores});
   succeeds({"minority", "label", "--scores", scores, "--bins", "3", "--out", bins});
   EXPECT_EQ(io::read_json(scratch / "bins.json").at("sizes"), nlohmann::json({20, 20, 20}));
   succeeds({"minority", "train", "--images", images, "--bins", bins, "--out",
@@ -145,9 +144,8 @@ TEST_F(BadSampling, ABudgetTooSmallToFinish) {
 
 TEST_F(BadSampling, ATermThatIsNotFinite) {
   write_small_discriminator(discriminator);
-  expect_failure(
-      equipoise(sample({"--guidance", "discriminator:weight=1e3,schedule=1:1e308"})), 4,
-      {"discriminator", "sigma", "seed"});
+  expect_failure(equipoise(sample({"--guidance", "discriminator:weight=1e3,schedule=1:1e308"})), 4,
+                 {"discriminator", "sigma", "seed"});
 }
 
 }  // namespace

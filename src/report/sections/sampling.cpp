@@ -117,8 +117,7 @@ Html rejection_figure(const std::vector<Json>& methods) {
       .title = "What images cost",
       .caption = "Share of images by the denoiser calls spent on them, calls of discarded attempts "
                  "included.",
-      .panels = {{"",
-                  "Share of images over denoiser calls; the numbers are in the table below.",
+      .panels = {{"", "Share of images over denoiser calls; the numbers are in the table below.",
                   lines_chart(curves.calls, {.title = "denoiser calls", .format = "d"},
                               {.title = "images", .format = ".0%"})}},
       .data = series_table("Images by denoiser calls", curves.calls, "Calls", "Share of images"),
@@ -131,9 +130,8 @@ Html guides_figure(const Json& results) {
   std::vector<Series> series;
   const std::vector<Json> methods = list_at(results, "/methods");
   for (size_t i = 0; i < methods.size(); ++i) {
-    const Points points =
-        read_points(list_at(results, "/guides/" + text_at(methods[i], "/name") + "/levels"),
-                    "sigma", "bce");
+    const Points points = read_points(
+        list_at(results, "/guides/" + text_at(methods[i], "/name") + "/levels"), "sigma", "bce");
     if (!points.empty())
       series.push_back(
           {method_title(methods[i]), method_colour(static_cast<int>(i)), false, points});
