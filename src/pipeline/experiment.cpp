@@ -97,8 +97,10 @@ class Experiment {
     std::set<RatioNeed> needs;
     for (const MethodConfig& method : config_.methods)
       needs.insert(ObjectiveRegistry::instance().find(method.objective).make.needs.ratio);
-    if (needs.contains(RatioNeed::kTimeDependent) && config_.ratio.labels == "soft")
-      needs.insert(RatioNeed::kTimeIndependent);  // the teacher; in this order it comes first
+    if (needs.contains(RatioNeed::kTimeDependent) &&
+        (config_.ratio.labels == "soft" || config_.ratio.kind == "posterior"))
+      needs.insert(
+          RatioNeed::kTimeIndependent);  // asked by the other; in this order it comes first
     Json ratios = Json::array();
     for (RatioNeed need : needs) {
       if (need == RatioNeed::kNone) continue;

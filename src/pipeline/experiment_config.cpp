@@ -114,6 +114,14 @@ void check_labels(ConfigTree& tree, const ExperimentConfig& config) {
   }
 }
 
+void check_ratio(ConfigTree& tree, const ExperimentConfig& config) {
+  if (config.ratio.kind == "posterior" && config.train.augment.probability > 0)
+    tree.add_problem(fmt::format(
+        "[{}] ratio.kind = \"posterior\" goes over the images as they are and knows nothing of "
+        "augmented ones: leave train.augment out, or set ratio.kind to trained",
+        tree.origin("ratio.kind")));
+}
+
 /// What a method is trained under besides, held against the rest of the run.
 void settle_training(ConfigTree& tree, const ExperimentConfig& config, MethodConfig& method) {
   if (!objectives::ObjectiveRegistry::instance().contains(method.objective)) return;
@@ -206,6 +214,7 @@ ExperimentConfig resolve_config(ConfigTree& tree) {
   read_constraints(tree, config.constraints);
   for (MethodConfig& method : config.methods) settle_training(tree, config, method);
   check_labels(tree, config);
+  check_ratio(tree, config);
   read_words(tree, config.words);
   if (config.words.is_on() && config.model.conditional)
     tree.add_problem("words stand in the place of classes: leave model.conditional out");

@@ -67,6 +67,8 @@ struct TrainSection : train::LoopConfig {
 /// shares everything but `time_law`.
 struct RatioSection {
   std::string kind = "trained";
+  double posterior_above = 0;
+  int64_t posterior_images = 10'000;
   double validation = 0.2;
   std::string labels = "hard";
   std::string time_law = "log_uniform_sigma";
@@ -83,8 +85,16 @@ struct RatioSection {
                           .snapshot = "best"};
 
   void fields(FieldVisitor& f) {
-    f.choice("kind", kind, {"trained", "exact"},
-             "trained discriminators, or the closed form where the data are a toy law");
+    f.choice("kind", kind, {"trained", "posterior", "exact"},
+             "trained discriminators; at noise levels from posterior_above on the mean of the "
+             "time-independent one over the images that a noised one may have come from; or the "
+             "closed form of a toy law");
+    f("posterior_above", posterior_above, "sigma",
+      "noise level from which kind = \"posterior\" takes that mean; below, the time-dependent "
+      "discriminator serves, which 0 does without",
+      {0, 1e4});
+    f("posterior_images", posterior_images, "images",
+      "training images that it goes over, all reference ones among them", {2, 1e7});
     f("validation", validation, "",
       "share of both sets kept from discriminator training, to choose its snapshot", {0.01, 0.9});
     f.choice(

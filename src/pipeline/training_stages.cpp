@@ -11,7 +11,9 @@
 #include "pipeline/label_stages.h"
 #include "pipeline/method_training.h"
 #include "pipeline/stage_steps.h"
+#include "reweight/posterior_ratio.h"
 #include "reweight/ratio_diagnostics.h"
+#include "reweight/split_ratio.h"
 #include "train/denoiser_task.h"
 #include "train/discriminator_task.h"
 
@@ -22,6 +24,7 @@ using Json = nlohmann::json;
 using objectives::RatioNeed;
 
 constexpr int64_t kMaxMonitorImages = 256;
+constexpr uint32_t kPosteriorPart = 5;
 
 /// Both sets cut in a part to train discriminators on and a part to judge them by.
 struct RatioImages {
@@ -44,6 +47,41 @@ RatioImages ratio_images(const TrainingContext& context) {
   return images;
 }
 
+bool has_posterior(const ExperimentConfig& config, RatioNeed need) {
+  return config.ratio.kind == "posterior" && need == RatioNeed::kTimeDependent;
+}
+
+bool has_network(const ExperimentConfig& config, RatioNeed need) {
+  return config.ratio.kind != "exact" &&
+         (!has_posterior(config, need) || config.ratio.posterior_above > 0);
+}
+
+std::shared_ptr<const diffusion::DensityRatio> load_network(const TrainingContext& context,
+                                                            RatioNeed need) {
+  return diffusion::load_discriminator_ratio(context.folder.model(ratio_name(need)),
+                                             device_of(context))
+      .ratio;
+}
+
+/// Over all reference images given and as many biased ones as `ratio.posterior_images` leaves room
+/// for; below `ratio.posterior_above` the network's.
+std::shared_ptr<const diffusion::DensityRatio> posterior_ratio(const TrainingContext& context,
+                                                               const at::Tensor& biased,
+                                                               const at::Tensor& reference) {
+  const data::ImageSet& set = *context.data.training;
+  const double above = context.config.ratio.posterior_above;
+  const int64_t room =
+      std::max<int64_t>(1, context.config.ratio.posterior_images - reference.numel());
+  const at::Tensor some_biased = prefix(shuffled(biased, seed_of(context), kPosteriorPart), room);
+  auto posterior = std::make_shared<reweight::PosteriorRatio>(
+      *load_network(context, RatioNeed::kTimeIndependent),
+      set.normalised(some_biased).to(device_of(context)),
+      set.normalised(reference).to(device_of(context)));
+  if (above == 0) return posterior;
+  return std::make_shared<reweight::SplitRatio>(load_network(context, RatioNeed::kTimeDependent),
+                                                posterior, above);
+}
+
 }  // namespace
 
 std::string ratio_name(RatioNeed need) {
@@ -59,7 +97,7 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
   const at::Tensor biased = set.normalised(images.biased_validation),
                    reference = set.normalised(images.reference_validation);
   Json json{{"steps", 0}};
-  if (context.config.ratio.kind == "trained") {
+  if (has_network(context.config, need)) {
     auto network = nets::make_discriminator_network(context.config.ratio_network,
                                                     context.data.shape, seed_of(context));
     network->to(device_of(context));
@@ -105,7 +143,14 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
                  {"curve", curve},
                  {"snapshot_bce", result.heldout_loss}});
   }
-  const auto ratio = load_ratio(context, need);
+  // Judged on images that are kept from it; training uses it over all.
+  const bool is_mean = has_posterior(context.config, need);
+  const auto ratio = is_mean ? posterior_ratio(context, images.biased_train, images.reference_train)
+                             : load_ratio(context, need);
+  if (is_mean)
+    json["posterior_images"] =
+        std::min(context.config.ratio.posterior_images,
+                 images.biased_train.numel() + images.reference_train.numel());
   const reweight::RatioReport report = reweight::diagnose_ratio(
       *ratio, biased.to(device_of(context)), reference.to(device_of(context)),
       {.name = name, .time_dependent = time_dependent, .seed = seed_of(context)});
@@ -128,9 +173,9 @@ std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext&
     const diffusion::LawPair laws = diffusion::two_mode_laws();
     return std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
   }
-  return diffusion::load_discriminator_ratio(context.folder.model(ratio_name(need)),
-                                             device_of(context))
-      .ratio;
+  if (has_posterior(context.config, need))
+    return posterior_ratio(context, context.data.split.biased, context.data.split.reference);
+  return load_network(context, need);
 }
 
 namespace {

@@ -140,12 +140,17 @@ Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& a
                      std::optional<double> floor) {
   auto rows = Json::array();
   std::vector<std::string> names, range;
+  const auto num_of = [&](const std::string& method) {
+    return std::ranges::count(estimates, method, &MethodEstimate::method);
+  };
   for (const MethodEstimate& row : estimates) {
-    names.push_back(row.method);
-    range.push_back(method_colour(row.hue));
+    if (std::ranges::find(names, row.method) == names.end()) {
+      names.push_back(row.method);
+      range.push_back(method_colour(row.hue));
+    }
     rows.push_back({{"method", row.method},
                     {"value", row.estimate.value},
-                    {"label", number_text(row.estimate.value)},
+                    {"label", num_of(row.method) == 1 ? number_text(row.estimate.value) : ""},
                     {"low", optional_value(row.estimate.low)},
                     {"high", optional_value(row.estimate.high)}});
   }
@@ -169,7 +174,7 @@ Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& a
                      {{"y", category("method")},
                       {"x", channel("value", axis)},
                       {"text", {{"field", "label"}, {"type", "nominal"}}}}}});
-  Json spec = layered(46 * static_cast<int>(estimates.size()), layers);
+  Json spec = layered(46 * static_cast<int>(names.size()), layers);
   spec["data"] = values(rows);
   return spec;
 }

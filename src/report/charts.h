@@ -33,7 +33,8 @@ struct MethodEstimate {
   int hue = 0;
   Estimate estimate;
 };
-/// `floor`: a dashed line, such as what real images score.
+/// Several of one method share its line and go without their numbers. `floor`: a dashed line, such
+/// as what real images score.
 Json estimates_chart(const std::vector<MethodEstimate>& estimates, const Axis& axis,
                      std::optional<double> floor);
 

@@ -6,12 +6,6 @@
 
 namespace equipoise::report {
 
-/// The page forbids itself every load from outside. Vega compiles its expressions, hence
-/// 'unsafe-eval'.
-inline constexpr const char* kContentPolicy =
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline' "
-    "'unsafe-eval'";
-
 /// The page for RUN_DIR/results.json, with the sample grids (or samples) and statistics that stand
 /// beside it.
 ///

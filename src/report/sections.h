@@ -4,8 +4,10 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "report/html.h"
+#include "report/result_tables.h"
 #include "report/results.h"
 
 namespace equipoise::report {
@@ -17,11 +19,17 @@ struct Section {
 };
 
 Section findings_section(const Json& results);
+/// What `findings_section` shows of findings.
+Html findings_html(const std::vector<Finding>& findings);
 Section methods_section(const Json& results);
 Section data_section(const Json& results);
 /// Reads the grids' files, or the samples themselves where there is no grid. Throws DataError when
 /// one is damaged.
 Section samples_section(const Json& results, const std::filesystem::path& run_dir);
+/// One method's grid, titled `title`, of the run in `run_dir`; empty when it was not sampled. Throws
+/// as `samples_section`.
+Html samples_figure(const Json& method, const std::string& title, int hue,
+                    const std::filesystem::path& run_dir);
 Section shares_section(const Json& results);
 Section results_section(const Json& results);
 /// Loss curves come from results.json, else from the run's stats.jsonl.

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "report/assets.h"
-#include "report/html_report.h"
+#include "report/page.h"
 #include "serve/page_assets.h"
 #include "serve/run_view.h"
 #include "serve/watch_page.h"

@@ -145,6 +145,37 @@ TEST_F(WholeJob, SettingsOfTheRatioReachTheDiscriminator) {
   EXPECT_NE(like_denoiser, discriminator_with(at_low_noise, "at_low_noise"));
 }
 
+TEST_F(WholeJob, ThePosteriorRatioNeedsNoNetworkOfItsOwn) {
+  const Arguments arguments{"run",   EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+                            "--set", "data.path=" + images,
+                            "--set", "objectives=[\"tiw_dsm\"]",
+                            "--set", "ratio.kind=posterior",
+                            "--out", run};
+  ASSERT_EQ(equipoise(arguments).code, 0);
+  EXPECT_TRUE(fs::exists(in_run("models/ratio_time_independent.safetensors")));
+  EXPECT_FALSE(fs::exists(in_run("models/ratio_time_dependent.safetensors")));
+  const nlohmann::json ratios = io::read_json(in_run("results.json")).at("ratios");
+  ASSERT_EQ(ratios.size(), 2u);
+  EXPECT_GT(ratios[1].at("posterior_images"), 100);
+  EXPECT_GT(ratios[1].at("levels").size(), 1u);
+  EXPECT_THAT(io::read_file(in_run("report.html")),
+              HasSubstr("images that a noised one may have come from"));
+
+  Arguments augmented = arguments;
+  augmented.insert(augmented.end(), {"--set", "train.augment.probability=0.1"});
+  expect_failure(equipoise(augmented), 2, {"ratio.kind", "train.augment"});
+}
+
+TEST_F(WholeJob, BelowTheLevelOfThePosteriorRatioANetworkServes) {
+  ASSERT_EQ(equipoise({"train", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--set",
+                       "data.path=" + images, "--set", "objectives=[\"tiw_dsm\"]", "--set",
+                       "ratio.kind=posterior", "--set", "ratio.posterior_above=1", "--out", run})
+                .code,
+            0);
+  EXPECT_TRUE(fs::exists(in_run("models/ratio_time_independent.safetensors")));
+  EXPECT_TRUE(fs::exists(in_run("models/ratio_time_dependent.safetensors")));
+}
+
 TEST_F(WholeJob, TrainRefusesSeveralObjectives) {
   Arguments arguments = run_arguments();
   arguments[0] = "train";

@@ -12,6 +12,7 @@
 #include "io/npy.h"
 #include "io/scratch_folder.h"
 #include "report/assets.h"
+#include "report/comparison_report.h"
 #include "report/html_report.h"
 
 namespace equipoise::report {
@@ -41,6 +42,12 @@ struct ReportPageTest : testing::Test {
   }
   std::string address() const { return "file://" + (folder / "report.html").string(); }
 
+  /// Puts a comparison of the run with a copy of it in the report's place.
+  void compare() {
+    fs::copy(folder / "run", folder / "again", fs::copy_options::recursive);
+    write_comparison(compare_runs({folder / "run", folder / "again"}, ""), folder / "report.html");
+  }
+
   /// The report with `script` at its end.
   void add_script(const std::string& script) {
     std::string page = io::read_file(folder / "report.html");
@@ -59,12 +66,27 @@ TEST_F(ReportPageTest, EveryChartIsDrawnAndTheConsoleIsSilent) {
   EXPECT_THAT(page.log, Not(HasSubstr(":CONSOLE")));
 }
 
+TEST_F(ReportPageTest, AComparisonIsDrawnToo) {
+  compare();
+  const OpenedPage page = open_page(address(), folder.path());
+  EXPECT_EQ(count(page.elements, "<svg "), 2u);
+  EXPECT_THAT(page.elements, HasSubstr("data-charts=\"drawn\""));
+  EXPECT_THAT(page.elements, Not(HasSubstr("plot failed")));
+  EXPECT_THAT(page.log, Not(HasSubstr(":CONSOLE")));
+}
+
 TEST_F(ReportPageTest, IsAccessibleInLightAndDark) {
   const std::string script = axe_script();
   if (script.empty()) GTEST_SKIP() << "axe-core is not installed (npm, tools/report_assets)";
-  add_script(script);
-  for (const ColourScheme scheme : {ColourScheme::kLight, ColourScheme::kDark})
-    EXPECT_THAT(serious_violations(open_page(address(), folder.path(), scheme), scheme), IsEmpty());
+  const auto check = [&] {
+    add_script(script);
+    for (const ColourScheme scheme : {ColourScheme::kLight, ColourScheme::kDark})
+      EXPECT_THAT(serious_violations(open_page(address(), folder.path(), scheme), scheme),
+                  IsEmpty());
+  };
+  check();
+  compare();
+  check();
 }
 
 }  // namespace

@@ -82,12 +82,15 @@ Figure overview_figure(const Json& results) {
 
 }  // namespace
 
-Section findings_section(const Json& results) {
-  Section section = {"findings", "What was found", {}};
+Html findings_html(const std::vector<Finding>& findings) {
   Html items;
-  for (const Finding& finding : sorted_findings(results)) items += finding_html(finding);
-  section.body += items.empty() ? element("p", {}, "No findings were recorded.")
-                                : element("ol", {{"class", "findings"}}, items);
+  for (const Finding& finding : findings) items += finding_html(finding);
+  return items.empty() ? element("p", {}, "No findings were recorded.")
+                       : element("ol", {{"class", "findings"}}, items);
+}
+
+Section findings_section(const Json& results) {
+  Section section = {"findings", "What was found", findings_html(sorted_findings(results))};
   const Figure overview = overview_figure(results);
   if (!overview.panels.empty()) section.body += to_html(overview);
   return section;

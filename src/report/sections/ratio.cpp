@@ -214,6 +214,9 @@ std::string facts_text(const Json& ratio) {
   std::string kind = text_at(ratio, "/kind");
   std::ranges::replace(kind, '_', '-');
   std::string text = "A " + kind + " discriminator";
+  if (const auto images = number_at(ratio, "/posterior_images"))
+    text = "The time-independent discriminator, averaged over " + count_text(images) +
+           " images that a noised one may have come from";
   if (const auto steps = number_at(ratio, "/num_steps"))
     text += ", trained for " + count_text(steps) + " steps";
   if (const auto seconds = number_at(ratio, "/seconds")) text += " in " + seconds_text(seconds);

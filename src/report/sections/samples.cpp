@@ -80,8 +80,18 @@ std::string sampling_text(const Json& method) {
   return text;
 }
 
-Html grid_html(const Json& method, int hue, const std::filesystem::path& run_dir) {
-  const std::string title = method_title(method);
+bool share_latents(const std::vector<Json>& methods) {
+  return std::ranges::all_of(methods, [&](const Json& method) {
+    const Json& seed = value_at(method, "/samples/seed_first");
+    return !seed.is_null() && seed == value_at(methods.front(), "/samples/seed_first");
+  });
+}
+
+}  // namespace
+
+Html samples_figure(const Json& method, const std::string& title, int hue,
+                    const std::filesystem::path& run_dir) {
+  if (!value_at(method, "/samples").is_object()) return {};
   Html caption = colour_key(hue);
   caption += element("strong", {}, title);
   Html content = element("figcaption", {}, caption);
@@ -92,22 +102,12 @@ Html grid_html(const Json& method, int hue, const std::filesystem::path& run_dir
   return element("figure", {{"class", "grid"}}, content);
 }
 
-bool share_latents(const std::vector<Json>& methods) {
-  return std::ranges::all_of(methods, [&](const Json& method) {
-    const Json& seed = value_at(method, "/samples/seed_first");
-    return !seed.is_null() && seed == value_at(methods.front(), "/samples/seed_first");
-  });
-}
-
-}  // namespace
-
 Section samples_section(const Json& results, const std::filesystem::path& run_dir) {
   Section section = {"samples", "Samples", {}};
   const std::vector<Json> methods = list_at(results, "/methods");
   Html grids;
   for (size_t i = 0; i < methods.size(); ++i) {
-    if (value_at(methods[i], "/samples").is_object())
-      grids += grid_html(methods[i], static_cast<int>(i), run_dir);
+    grids += samples_figure(methods[i], method_title(methods[i]), static_cast<int>(i), run_dir);
   }
   if (grids.empty()) return section;
   section.body += element(
