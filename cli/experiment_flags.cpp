@@ -7,6 +7,7 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "pipeline/experiment.h"
+#include "pipeline/plan.h"
 #include "pipeline/presets.h"
 #include "track/terminal_progress.h"
 
@@ -46,6 +47,8 @@ void ExperimentFlags::add_to(CLI::App& command) {
   command.add_flag("--dry-run", dry_run, "Print the whole config as it would be used, and stop");
   command.add_flag("--explain-config", explain,
                    "Print every key, its value and where it was set, and stop");
+  command.add_flag("--plan", plan,
+                   "Print parameters and the memory that training will take, and stop");
 }
 
 ConfigTree ExperimentFlags::layers() const {
@@ -73,6 +76,10 @@ std::filesystem::path ExperimentFlags::folder() const {
 }
 
 std::string ExperimentFlags::description() const {
+  if (plan) {
+    track::TerminalProgress progress(stderr);
+    return pipeline::to_text(pipeline::make_plan(resolve(), progress));
+  }
   ConfigTree tree = layers();
   const nlohmann::ordered_json resolved = pipeline::resolve_config(tree).to_json();
   if (!explain) return to_toml(resolved);

@@ -19,8 +19,9 @@ struct ExperimentFlags {
   bool resume = false;
   bool dry_run = false;
   bool explain = false;
+  bool plan = false;
 
-  /// CONFIG.toml, --preset, --set, --out, --resume, --dry-run, --explain-config.
+  /// CONFIG.toml, --preset, --set, --out, --resume, --dry-run, --explain-config, --plan.
   void add_to(CLI::App& command);
   /// defaults < --preset < CONFIG.toml < --set.
   ConfigTree layers() const;
@@ -31,7 +32,9 @@ struct ExperimentFlags {
   int run(const pipeline::ExperimentConfig& config) const;
   /// One model.
   int train(const pipeline::ExperimentConfig& config) const;
-  /// What --dry-run and --explain-config print.
+  /// One of --dry-run, --explain-config and --plan is given.
+  bool only_describes() const { return dry_run || explain || plan; }
+  /// What these print.
   std::string description() const;
 };
 

@@ -10,14 +10,19 @@
 #include "command.h"
 #include "core/error.h"
 #include "report/comparison_report.h"
+#include "report/documents.h"
 #include "report/html_report.h"
 #include "report/markdown_report.h"
 
 namespace equipoise::cli {
 namespace {
 
-std::filesystem::path report_run(const std::filesystem::path& run, std::filesystem::path out) {
-  if (out.empty()) out = run / "report.html";
+std::filesystem::path report_run(const std::filesystem::path& run,
+                                 const std::filesystem::path& out) {
+  if (out.empty()) {
+    report::write_documents(run);
+    return run / "report.html";
+  }
   const bool is_markdown = out.extension() == ".md";
   (is_markdown ? report::write_markdown : report::write_report)(run, out);
   return out;
@@ -38,9 +43,11 @@ Action declare_report(CLI::App& command) {
       ->required()
       ->type_name("RUN_DIR");
   command
-      .add_option("--out", flags->out,
-                  "Page to write; .md gives its tables as Markdown, .json the numbers of a "
-                  "comparison; else RUN_DIR/report.html, or comparison.html here")
+      .add_option(
+          "--out", flags->out,
+          "Page to write; .md gives its tables as Markdown, .json the numbers of a "
+          "comparison; else RUN_DIR/report.html with report.md, data-sheet.md and model cards, "
+          "or comparison.html here")
       ->type_name("report.html");
   command
       .add_option("--baseline", flags->baseline,

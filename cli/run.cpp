@@ -17,7 +17,7 @@ Action declare_run(CLI::App& command) {
       "Leaves in the folder: config.toml, split.json, stats.jsonl, models/, samples/, "
       "results.json, report.html.");
   return [flags] {
-    if (!flags->dry_run && !flags->explain) return flags->run(flags->resolve());
+    if (!flags->only_describes()) return flags->run(flags->resolve());
     fmt::print("{}", flags->description());
     return 0;
   };

@@ -16,7 +16,7 @@ Action declare_train(CLI::App& command) {
       "The config names one objective: --set objectives='[\"tiw_dsm\"]'.\n"
       "Leaves in the folder: config.toml, split.json, stats.jsonl, models/.");
   return [flags] {
-    if (!flags->dry_run && !flags->explain) return flags->train(flags->resolve());
+    if (!flags->only_describes()) return flags->train(flags->resolve());
     fmt::print("{}", flags->description());
     return 0;
   };

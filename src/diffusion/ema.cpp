@@ -9,6 +9,7 @@
 namespace equipoise::diffusion {
 
 double ema_decay(const EmaConfig& config, int64_t batch_size, int64_t images_seen) {
+  if (static_cast<double>(images_seen) < config.start_kimg * 1000) return 0;
   double half_life = config.half_life_kimg * 1000;
   if (config.ramp_ratio > 0)
     half_life = std::min(half_life, config.ramp_ratio * static_cast<double>(images_seen));

@@ -15,16 +15,19 @@ namespace equipoise::diffusion {
 struct EmaConfig {
   double half_life_kimg = 500;
   double ramp_ratio = 0.05;
+  double start_kimg = 0;
 
   void fields(FieldVisitor& f) {
     f("half_life_kimg", half_life_kimg, "thousand images", "half-life of the weight average",
       {0, 1e9});
     f("ramp_ratio", ramp_ratio, "", "half-life at most this share of the images seen; 0 = no ramp",
       {0, 1e9});
+    f("start_kimg", start_kimg, "thousand images",
+      "until then the average is the weights themselves", {0, 1e9});
   }
 };
 
-/// beta = 0.5^(B / h), h = min(half-life, ramp_ratio n) but at least 1e-8 images.
+/// beta = 0.5^(B / h), h = min(half-life, ramp_ratio n) but at least 1e-8 images; 0 up to start_kimg.
 ///
 /// `images_seen` is n before this step's images, so that the first step copies the weights (beta =
 /// 0).

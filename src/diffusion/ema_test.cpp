@@ -21,6 +21,12 @@ TEST(Ema, HalfLifeRampsUpWithTheImagesSeen) {
   EXPECT_NEAR(ema_decay(no_ramp, 100, 0), std::pow(0.5, 100.0 / 10'000), 1e-15);
 }
 
+TEST(Ema, CopiesTheWeightsUntilItsStart) {
+  const EmaConfig config{.half_life_kimg = 10, .ramp_ratio = 0, .start_kimg = 2};
+  EXPECT_EQ(ema_decay(config, 100, 1900), 0);
+  EXPECT_GT(ema_decay(config, 100, 2000), 0.9);
+}
+
 TEST(Ema, HalfTheDistanceRemainsAfterOneHalfLife) {
   const EmaConfig config{.half_life_kimg = 1, .ramp_ratio = 0};
   std::vector<at::Tensor> average{at::ones({1}, at::kDouble)};

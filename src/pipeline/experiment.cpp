@@ -21,7 +21,7 @@
 #include "pipeline/sample_model.h"
 #include "pipeline/stages.h"
 #include "pipeline/training_stages.h"
-#include "report/html_report.h"
+#include "report/documents.h"
 #include "report/sample_grid.h"
 #include "samplers/sample_images.h"
 #include "track/run_events.h"
@@ -158,7 +158,7 @@ class Experiment {
     results["stages"] = stages_.times();
     results["findings"] = audit::to_json(audit::find_all(results));
     io::write_file_atomically(folder_.results(), results.dump(1));
-    report::write_report(folder_.path(), folder_.report());
+    report::write_documents(folder_.path());
   }
 
  private:

@@ -16,6 +16,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr int64_t kMinPreview = 3;  // images that a kernel distance wants
+
 /// A free-form table with a "type"; `fallback` when it is absent or names no type.
 Json typed_table(ConfigTree& tree, const std::string& path, const Json& fallback) {
   tree.accept_all_below(path);
@@ -131,7 +133,7 @@ void settle_training(ConfigTree& tree, const ExperimentConfig& config, MethodCon
          {.where = fmt::format("[{}] objective.{}", tree.origin("objectives"), method.name),
           .takes_constraints = needs.constraints,
           .earlier = {config.objectives.begin(), place},
-          .weight_decay = config.train.weight_decay,
+          .weight_decay = std::max(config.train.weight_decay, config.train.decoupled_weight_decay),
           .has_words = config.words.is_on(),
           .constraints = config.constraints},
          tree);
@@ -216,6 +218,10 @@ ExperimentConfig resolve_config(ConfigTree& tree) {
   check_labels(tree, config);
   check_ratio(tree, config);
   read_words(tree, config.words);
+  if (config.words.is_on() && config.sample.preview > 0)
+    tree.add_problem("sample.preview knows nothing of words: leave it out");
+  if (config.sample.preview > 0 && config.sample.preview < kMinPreview)
+    tree.add_problem(fmt::format("sample.preview wants {} images or more, or 0", kMinPreview));
   if (config.words.is_on() && config.model.conditional)
     tree.add_problem("words stand in the place of classes: leave model.conditional out");
   config.guide.network = typed_table(tree, "guide.network", {{"type", "CNN"}});

@@ -178,12 +178,17 @@ struct SampleSection {
   int64_t num = 1'000;
   int64_t seed_first = 0;
   int64_t batch_size = 64;
+  int64_t preview = 0;
 
   void fields(FieldVisitor& f) {
     f("num", num, "images", "samples drawn from every model, all from the same latents", {1, 1e9});
     f("seed_first", seed_first, "", "samples have seeds seed_first, seed_first + 1, …", {0, 1e15});
     f("batch_size", batch_size, "images", "images a worker carries at once; changes no result",
       {1, 65536});
+    f("preview", preview, "images",
+      "drawn at every tick of a denoiser's training, to watch it: a grid, quick shares and "
+      "distances; 0 = none",
+      {0, 1e6});
   }
 };
 

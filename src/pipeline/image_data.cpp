@@ -141,7 +141,7 @@ ImageData load_image_data(const ExperimentConfig& config, const std::filesystem:
     result.split = data::load_split(split_file, training);
   } else {
     result.split = data::make_split(training, config.data, static_cast<uint64_t>(config.seed));
-    data::save_split(result.split, split_file);
+    if (!split_file.empty()) data::save_split(result.split, split_file);
   }
   const data::Grouping groups = data::group_images(training, result.split.attributes);
   const at::Tensor heldout = result.split.heldout;

@@ -37,7 +37,7 @@ struct ImageData {
 };
 
 /// Reads the data sets and divides them. With an existing manifest at `split_file` (a resumed run)
-/// that one is used.
+/// that one is used; an empty path keeps none.
 /// Throws DataError / UsageError as the readers, splits and label noise do, and when the evaluation
 /// set has other groups or image sizes.
 ImageData load_image_data(const ExperimentConfig& config, const std::filesystem::path& split_file,

@@ -10,6 +10,7 @@
 #include "nets/default_network.h"
 #include "pipeline/label_stages.h"
 #include "pipeline/method_training.h"
+#include "pipeline/preview.h"
 #include "pipeline/stage_steps.h"
 #include "reweight/posterior_ratio.h"
 #include "reweight/ratio_diagnostics.h"
@@ -244,8 +245,9 @@ Json train_method(const TrainingContext& context, const MethodConfig& method) {
       .words = words};
   const train::LoopConfig loop = loop_of(config, method);
   const MethodTask task = make_task(context, method, start, sets, parts, loop);
-  const train::TrainResult result = run_stage(context, *task.task, start.denoiser->parameters(),
-                                              loop, method.name, task.companions);
+  const auto shown = with_preview(context, method.name, start.denoiser, task.task);
+  const train::TrainResult result =
+      run_stage(context, *shown, start.denoiser->parameters(), loop, method.name, task.companions);
   diffusion::save_model(context.folder.model(method.name), *start.denoiser, start.model);
   remove_checkpoint(context, method.name);
   Json json{{"model", model_json(context, method.name, *start.denoiser)},

@@ -41,6 +41,10 @@ void RunEvents::add_line(const nlohmann::json& line) {
   for (const auto& [name, value] : line.items())
     if (value.is_number() && name != "images")
       file_.add_scalar(stage + "/" + name, step, value.get<double>());
+  if (const std::string grid = line.value("preview_grid", ""); !grid.empty()) {
+    const fs::path file = run_dir_ / grid;
+    if (fs::exists(file)) file_.add_image("previews/" + stage, step, io::read_file(file));
+  }
   last_steps_[stage] = step;
 }
 

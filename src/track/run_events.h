@@ -24,7 +24,7 @@ class RunEvents {
                      EventFile::Clock clock = EventFile::system_clock_sec);
 
   /// A line of stats.jsonl: every number in it but "images" becomes the scalar STAGE/NAME at step
-  /// "images".
+  /// "images"; a "preview_grid" that is there becomes the image previews/STAGE.
   void add_line(const nlohmann::json& line);
   /// samples/NAME.png as the image samples/NAME at the stage's last step; nothing when the run has
   /// none.

@@ -14,7 +14,7 @@ namespace {
 constexpr float kReplacementOfInfinity = 1e5f;
 
 struct Constants {
-  float beta1, beta2, rate, root_correction, epsilon, weight_decay, decay;
+  float beta1, beta2, rate, root_correction, epsilon, weight_decay, kept, decay;
 };
 
 EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __restrict gradient,
@@ -24,7 +24,8 @@ EQUIPOISE_SIMD void adam_pass(const Constants& c, int64_t size, const float* __r
     const float g = gradient[i] + c.weight_decay * values[i];
     first[i] = c.beta1 * first[i] + (1 - c.beta1) * g;
     second[i] = c.beta2 * second[i] + (1 - c.beta2) * g * g;
-    values[i] -= c.rate * first[i] / (std::sqrt(second[i]) * c.root_correction + c.epsilon);
+    values[i] = c.kept * values[i] -
+                c.rate * first[i] / (std::sqrt(second[i]) * c.root_correction + c.epsilon);
     average[i] = c.decay * average[i] + (1 - c.decay) * values[i];
   }
 }
@@ -71,6 +72,7 @@ int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
                             .root_correction = static_cast<float>(1 / std::sqrt(correction2)),
                             .epsilon = static_cast<float>(config.epsilon),
                             .weight_decay = static_cast<float>(config.weight_decay),
+                            .kept = static_cast<float>(1 - rate * config.decoupled_weight_decay),
                             .decay = static_cast<float>(average_decay)};
   if (values.device().is_cpu()) {
     std::vector<int64_t> num_bad(static_cast<size_t>(num_workers));
@@ -87,6 +89,7 @@ int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
   const at::Tensor g = gradient + constants.weight_decay * values;
   state.first_moment.mul_(constants.beta1).add_(g, 1 - constants.beta1);
   state.second_moment.mul_(constants.beta2).addcmul_(g, g, 1 - constants.beta2);
+  values.mul_(constants.kept);
   values.addcdiv_(state.first_moment,
                   state.second_moment.sqrt() * constants.root_correction + constants.epsilon,
                   -constants.rate);

@@ -9,7 +9,8 @@ struct AdamConfig {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;  ///< added to the gradient (L2), not decoupled
+  double weight_decay = 0;            ///< added to the gradient (L2)
+  double decoupled_weight_decay = 0;  ///< shrinks the weights themselves (AdamW)
 };
 
 /// State of the optimizer, all [size] float32.
@@ -23,11 +24,11 @@ struct AdamState {
 /// One step:
 ///
 ///   g <- g + weight_decay v;  m <- b1 m + (1-b1) g;  s <- b2 s + (1-b2) g^2
-///   v <- v - rate (m / (1-b1^t)) / (sqrt(s / (1-b2^t)) + eps)
+///   v <- (1 - rate decoupled_weight_decay) v - rate (m / (1-b1^t)) / (sqrt(s / (1-b2^t)) + eps)
 ///   average <- decay average + (1 - decay) v
 ///
-/// Source: Kingma and Ba 2015 (arXiv:1412.6980), Algorithm 1. Differs: the weight average (EMA) is
-/// updated in the same pass.
+/// Source: Kingma and Ba 2015 (arXiv:1412.6980), Algorithm 1; Loshchilov and Hutter 2019
+/// (arXiv:1711.05101), Algorithm 2. Differs: the weight average (EMA) is updated in the same pass.
 /// Non-finite gradients are replaced in place first (NaN by 0, +-inf by +-1e5, as EDM does);
 /// returns how many there were.
 /// On a processor `num_workers` threads share the work; their number changes no bit.

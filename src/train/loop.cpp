@@ -149,8 +149,9 @@ class Loop {
     const int64_t first = counters_.images;
     counters_.images += last_step_;
     const int64_t num_bad =
-        adam_step({.weight_decay = config_.weight_decay}, rate(), decay, gradient_.gradient(),
-                  parameters_.values(), adam_, config_.lanes);
+        adam_step({.weight_decay = config_.weight_decay,
+                   .decoupled_weight_decay = config_.decoupled_weight_decay},
+                  rate(), decay, gradient_.gradient(), parameters_.values(), adam_, config_.lanes);
     for (const auto& companion : hooks_.companions) companion->step_done(first, last_step_);
     const bool is_bad = num_bad > 0 || !is_finite;
     counters_.bad_steps += is_bad;
@@ -178,8 +179,8 @@ class Loop {
   }
 
   void tick() {
-    Tick tick{
-        .images = counters_.images, .loss = mean_loss(), .heldout_loss = heldout_of_average()};
+    Tick tick{.images = counters_.images, .loss = mean_loss()};
+    look_at_average(tick);
     for (const auto& companion : hooks_.companions)
       tick.notes.update(companion->at_tick(counters_.images));
     counters_.loss_sum = 0;
@@ -198,13 +199,13 @@ class Loop {
     return counters_.loss_sum / static_cast<double>(counters_.loss_images);
   }
 
-  double heldout_of_average() {
+  void look_at_average(Tick& tick) {
     torch::NoGradGuard no_grad;
     const at::Tensor current = parameters_.values().clone();
     parameters_.values().copy_(adam_.average);
-    const double loss = task_.heldout_loss();
+    tick.heldout_loss = task_.heldout_loss();
+    tick.notes = task_.preview(tick.images);
     parameters_.values().copy_(current);
-    return loss;
   }
 
   void save() {

@@ -31,6 +31,7 @@ struct LoopConfig {
   int64_t ramp_images = 10'000;
   bool cool_down = true;
   double weight_decay = 0;
+  double decoupled_weight_decay = 0;
   diffusion::EmaConfig ema;
   int64_t tick_images = 10'000;
   std::string snapshot = "last";
@@ -51,6 +52,8 @@ struct LoopConfig {
     f("cool_down", cool_down, "",
       "let the learning rate fall linearly to zero over the last third");
     f("weight_decay", weight_decay, "", "L2 added to the gradient", {0, 1});
+    f("decoupled_weight_decay", decoupled_weight_decay, "",
+      "share of the weights that a step takes away, times the learning rate (AdamW)", {0, 1});
     f.group("ema", ema, "the average of the weights that is saved");
     f("tick_images", tick_images, "images",
       "a line of statistics and a held-out loss every so many", {1, 1e12});
@@ -74,6 +77,9 @@ class TrainingTask {
   /// Mean loss on images kept from training, with the weights now in the network; NaN when there
   /// are none.
   virtual double heldout_loss() const { return std::numeric_limits<double>::quiet_NaN(); }
+  /// What there is to show at a tick, after `images`, with the averaged weights in the network: an
+  /// object whose keys go into the tick's notes.
+  virtual nlohmann::json preview(int64_t /*images*/) const { return nlohmann::json::object(); }
 };
 
 /// Goes along with a run: told of every step, heard at every tick, saved in every checkpoint.
@@ -97,7 +103,7 @@ struct Tick {
   int64_t images = 0;
   double loss = 0;          ///< mean over the images since the tick before
   double heldout_loss = 0;  ///< of the averaged weights; NaN when there are no held-out images
-  nlohmann::json notes = nlohmann::json::object();  ///< what companions had to say
+  nlohmann::json notes = nlohmann::json::object();  ///< what preview and companions say
 };
 
 struct TrainResult {

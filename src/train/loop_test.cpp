@@ -177,6 +177,21 @@ TEST(AdamStep, AgreesWithLibTorchsAdam) {
   EXPECT_LT((values - reference).abs().max().item<float>(), 1e-6);
 }
 
+TEST(AdamStep, WithDecoupledDecayItIsLibTorchsAdamW) {
+  at::Tensor reference = at::tensor({1.0f, -2.0f, 0.0f, 3.0f}).set_requires_grad(true);
+  torch::optim::AdamW adam({reference}, torch::optim::AdamWOptions(0.01).weight_decay(0.5));
+  at::Tensor values = reference.detach().clone();
+  AdamState state(values);
+  for (int step = 0; step < 20; ++step) {
+    const at::Tensor gradient =
+        random_normal(5, Purpose::kNoise, at::tensor({step}, at::kLong), {4})[0];
+    reference.mutable_grad() = gradient.clone();
+    adam.step();
+    adam_step({.decoupled_weight_decay = 0.5}, 0.01, 0.9, gradient, values, state);
+  }
+  EXPECT_LT((values - reference).abs().max().item<float>(), 1e-6);
+}
+
 TEST(AdamStep, ReplacesWhatIsNotFiniteAndCountsIt) {
   at::Tensor values = at::zeros({3});
   AdamState state(values);

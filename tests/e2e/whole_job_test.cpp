@@ -1,5 +1,6 @@
 // From IDX files to a report, and what can be done with the folder afterwards.
 #include <filesystem>
+#include <regex>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -34,12 +35,13 @@ struct WholeJob : testing::Test {
   std::string in_run(const std::string& name) const { return run + "/" + name; }
 
   void leaves_every_promised_file() const {
-    for (const char* name :
-         {"config.toml", "split.json", "stats.jsonl", "results.json", "report.html"})
+    for (const char* name : {"config.toml", "split.json", "stats.jsonl", "results.json",
+                             "report.html", "report.md", "data-sheet.md"})
       EXPECT_TRUE(fs::exists(in_run(name))) << name;
     EXPECT_FALSE(fs::is_empty(in_run("events")));
     for (const std::string& method : kMethods) {
       EXPECT_TRUE(fs::exists(in_run("models/" + method + ".safetensors"))) << method;
+      EXPECT_TRUE(fs::exists(in_run("models/" + method + ".md"))) << method;
       const auto samples = io::read_npz(in_run("samples/" + method + ".npz"));
       EXPECT_EQ(samples.at("arr_0").sizes(), at::IntArrayRef({60, 8, 8, 1}));
       EXPECT_EQ(samples.at("arr_0").scalar_type(), at::kByte);
@@ -174,6 +176,54 @@ TEST_F(WholeJob, BelowTheLevelOfThePosteriorRatioANetworkServes) {
             0);
   EXPECT_TRUE(fs::exists(in_run("models/ratio_time_independent.safetensors")));
   EXPECT_TRUE(fs::exists(in_run("models/ratio_time_dependent.safetensors")));
+}
+
+TEST_F(WholeJob, PreviewsShowTrainingAndDoNotChangeIt) {
+  const auto model_with = [&](const Arguments& settings, const std::string& name) {
+    Arguments arguments{"run",   EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+                        "--set", "data.path=" + images,
+                        "--set", "objectives=[\"dsm_obs\"]",
+                        "--out", scratch / name};
+    arguments.insert(arguments.end(), settings.begin(), settings.end());
+    const Outcome outcome = equipoise(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return io::read_file(scratch / (name + "/models/dsm_obs.safetensors"));
+  };
+  const std::string plain = model_with({}, "plain");
+  EXPECT_EQ(plain, model_with({"--set", "sample.preview=12"}, "previewed"));
+  int num_previews = 0;
+  for (const nlohmann::json& line :
+       io::read_json_lines(scratch / "previewed/stats.jsonl", io::LastLine::kMustBeWhole)) {
+    if (line.at("stage") != "dsm_obs") continue;
+    ++num_previews;
+    EXPECT_TRUE(fs::exists(scratch / ("previewed/" + line.at("preview_grid").get<std::string>())));
+    EXPECT_EQ(line.at("preview_shares").size(), 3u);
+    EXPECT_LE(line.at("preview_total_variation"), 2.0 / 3);
+    EXPECT_TRUE(line.contains("preview_kernel_distance"));
+  }
+  EXPECT_EQ(num_previews, 4);
+}
+
+TEST_F(WholeJob, ThePlanTellsTheMemoryOfEveryNetworkAndWritesNothing) {
+  const auto activations_with = [&](const std::string& micro_batch_size) {
+    Arguments arguments = run_arguments();
+    arguments.insert(arguments.end(), {"--plan", "--set", "train.batch_size=512", "--set",
+                                       "train.micro_batch_size=" + micro_batch_size});
+    const Outcome outcome = equipoise(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    for (const char* network : {"classifier CNN", "discriminator CNN", "denoiser SongUNet"})
+      EXPECT_THAT(outcome.out, HasSubstr(network));
+    // denoiser SongUNet  parameters  weights MiB  optimizer MiB  gradients MiB  activations MiB
+    const std::regex row(
+        "denoiser SongUNet +[0-9,]+ +[0-9.]+ MiB +[0-9.]+ MiB +[0-9.]+ MiB +([0-9.]+) MiB");
+    std::smatch match;
+    EXPECT_TRUE(std::regex_search(outcome.out, match, row)) << outcome.out;
+    return match.empty() ? 0.0 : std::stod(match[1]);
+  };
+  const double small = activations_with("64");
+  EXPECT_GT(small, 0.1);
+  EXPECT_NEAR(activations_with("256") / small, 4, 0.5);
+  EXPECT_FALSE(fs::exists(run));
 }
 
 TEST_F(WholeJob, TrainRefusesSeveralObjectives) {
