@@ -65,14 +65,14 @@ std::shared_ptr<const diffusion::DensityRatio> load_network(const TrainingContex
 }
 
 /// Over all reference images given and as many biased ones as `ratio.posterior_images` leaves room
-/// for; below `ratio.posterior_above` the network's.
+/// for, but no fewer; below `ratio.posterior_above` the network's.
 std::shared_ptr<const diffusion::DensityRatio> posterior_ratio(const TrainingContext& context,
                                                                const at::Tensor& biased,
                                                                const at::Tensor& reference) {
   const data::ImageSet& set = *context.data.training;
   const double above = context.config.ratio.posterior_above;
   const int64_t room =
-      std::max<int64_t>(1, context.config.ratio.posterior_images - reference.numel());
+      std::max(context.config.ratio.posterior_images - reference.numel(), reference.numel());
   const at::Tensor some_biased = prefix(shuffled(biased, seed_of(context), kPosteriorPart), room);
   auto posterior = std::make_shared<reweight::PosteriorRatio>(
       *load_network(context, RatioNeed::kTimeIndependent),

@@ -99,7 +99,7 @@ std::string sets_text(const Json& results) {
   std::string text;
   for (const Json& set : list_at(results, "/data/sets"))
     text += item(text_at(set, "/name"), count_text(number_at(set, "/size")) + " images");
-  return text + "\n";
+  return text;
 }
 
 }  // namespace
@@ -115,7 +115,7 @@ std::string model_card(const Json& results, const Json& method) {
          question(
              "who may use it for what, and for what it must not be used; under which licence.") +
          usage(method) + training(results) +
-         tables_markdown({methods_table(one), shares_table(one), costs_table(one)}) + "\n" +
+         tables_markdown({methods_table(one), shares_table(one)}) + "\n" +
          paragraph(
              "Numbers are of one run and its evaluation images. Shares are what a classifier "
              "counts, corrected for the errors it makes on real images. How each was measured "

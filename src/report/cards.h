@@ -10,8 +10,9 @@
 
 namespace equipoise::report {
 
-/// Of one method of a run: what it is, how it was trained, what was measured, what was found. Begins
-/// with the front matter that model hubs read.
+/// Of one method of a run: what it is, how it was trained, what was measured, what was found; no
+/// timings, so that the same run gives the same card. Begins with the front matter that model hubs
+/// read.
 std::string model_card(const Json& results, const Json& method);
 
 /// Of the biased, reference and other sets that a run was made of.

@@ -13,13 +13,10 @@ int rank_of(const std::string& severity) {
   return severity == "high" ? 0 : severity == "medium" ? 1 : 2;
 }
 
-/// The distance's own name, such as "classifier Fréchet distance", when all methods were measured
-/// with the same one.
+/// The distance's own name, such as "FID", where a method has one.
 std::string frechet_title(const Json& results) {
-  for (const Json& method : list_at(results, "/methods")) {
-    const std::string name = text_at(method, "/frechet/name");
-    if (!name.empty()) return "Fréchet distance (" + name + ")";
-  }
+  for (const Json& method : list_at(results, "/methods"))
+    if (const std::string name = text_at(method, "/frechet/name"); !name.empty()) return name;
   return "Fréchet distance";
 }
 

@@ -4,9 +4,10 @@
 #include <numbers>
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/optim/adam.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
 #include "diffusion/discriminator_fixture.h"
 #include "diffusion/vp_time.h"

@@ -1,7 +1,8 @@
 #include "reweight/split_ratio.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+
+#include "core/libtorch.h"
 
 namespace equipoise::reweight {
 namespace {

@@ -4,9 +4,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/optim/adam.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
 #include "data/label_noise.h"
 #include "diffusion/label_fixture.h"

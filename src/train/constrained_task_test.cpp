@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "diffusion/guided_denoiser.h"
 #include "diffusion/precondition.h"
 #include "io/scratch_folder.h"

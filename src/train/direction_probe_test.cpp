@@ -1,9 +1,9 @@
 #include "train/direction_probe.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
 
 namespace equipoise::train {

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
 
 namespace equipoise::train {
@@ -114,7 +114,7 @@ TEST(Directions, LengthsChangeTheSignalsButNotKappa) {
 
 TEST(Directions, NeitherRotationNorOrderMatters) {
   const at::Tensor gradients = normals(20, 7, 4) + 0.5;
-  const at::Tensor rotation = std::get<0>(torch::linalg::qr(normals(7, 7, 5), "reduced"));
+  const at::Tensor rotation = std::get<0>(at::linalg_qr(normals(7, 7, 5), "reduced"));
   const at::Tensor order = random_permutation(RandomStream(6, Purpose::kShuffle), 20);
   const DirectionSummary expected = summary_of(gradients);
   for (const at::Tensor& same : {gradients.matmul(rotation), gradients.index_select(0, order)}) {

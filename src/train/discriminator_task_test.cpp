@@ -1,8 +1,8 @@
 #include "train/discriminator_task.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "core/libtorch.h"
 #include "core/random.h"
 #include "diffusion/discriminator_fixture.h"
 

@@ -1,9 +1,9 @@
 // Training on labels of which some are wrong, on a toy whose every law is known: two classes,
 // N(-1, 1/16) and N(1, 1/16), three labels in ten of the other class.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "core/random.h"
+#include "core/libtorch.h"
 #include "data/label_noise.h"
 #include "diffusion/label_fixture.h"
 #include "diffusion/noisy_classifier.h"

@@ -4,9 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
 #include "train/adam.h"
 

@@ -5,9 +5,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "diffusion/model_file.h"
 #include "io/scratch_folder.h"
 #include "nets/ops.h"

@@ -1,8 +1,8 @@
 #include "train/word_conditions.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "core/libtorch.h"
 #include "core/random.h"
 #include "train/denoiser_task.h"
 

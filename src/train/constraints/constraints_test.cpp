@@ -5,9 +5,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
 #include "diffusion/ddpm_schedule.h"
 #include "diffusion/model_file.h"
