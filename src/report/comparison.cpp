@@ -185,8 +185,13 @@ const ComparedMeasure& measure_of(const Comparison& comparison, const std::strin
   return *std::ranges::find(comparison.measures, id, &ComparedMeasure::id);
 }
 
+/// "difference -0.071 (-0.106 to -0.036)": a dash between negative numbers cannot be read.
 std::string estimate_words(const PairedDifference& difference, bool is_ratio) {
-  return (is_ratio ? "ratio " : "difference ") + estimate_text(difference.estimate);
+  const Estimate& estimate = difference.estimate;
+  const std::string value =
+      fmt::format("{} {}", is_ratio ? "ratio" : "difference", number_text(estimate.value));
+  if (!estimate.low) return value;
+  return fmt::format("{} ({} to {})", value, number_text(estimate.low), number_text(estimate.high));
 }
 
 /// Whether the interval leaves no doubt on which side the method lies.
