@@ -15,10 +15,10 @@ namespace equipoise::pipeline {
 /// sample.preview is 0.
 ///
 /// Notes of the tick: "preview_grid", the first of them as samples/previews/NAME-IMAGES.png and,
-/// until the run draws its samples, as samples/NAME.png; once
-/// the run has its classifier also "preview_shares" as counted, "preview_total_variation" of these
-/// to the target and "preview_kernel_distance" to evaluation images on the classifier's features
-/// (metrics::kernel_distance), quick numbers without intervals. Training is not changed by them.
+/// until the run draws its samples, as samples/NAME.png. Once the run has its classifier also
+/// "preview_shares" as counted, "preview_total_variation" of these to the target and
+/// "preview_kernel_distance" to evaluation images on the classifier's features
+/// (metrics::kernel_distance): quick numbers without intervals. Training is not changed by them.
 std::shared_ptr<const train::TrainingTask> with_preview(
     const TrainingContext& context, const std::string& name,
     std::shared_ptr<const diffusion::PreconditionedDenoiser> denoiser,

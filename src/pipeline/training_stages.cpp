@@ -64,19 +64,25 @@ std::shared_ptr<const diffusion::DensityRatio> load_network(const TrainingContex
       .ratio;
 }
 
-/// Over all reference images given and as many biased ones as `ratio.posterior_images` leaves room
-/// for, but no fewer; below `ratio.posterior_above` the network's.
+/// As many biased images as `ratio.posterior_images` leaves room for, but no fewer than reference
+/// ones.
+at::Tensor posterior_biased(const TrainingContext& context, const at::Tensor& biased,
+                            const at::Tensor& reference) {
+  const int64_t room =
+      std::max(context.config.ratio.posterior_images - reference.numel(), reference.numel());
+  return prefix(shuffled(biased, seed_of(context), kPosteriorPart), room);
+}
+
+/// Over all reference images given and some of the biased ones; below `ratio.posterior_above` the
+/// network's.
 std::shared_ptr<const diffusion::DensityRatio> posterior_ratio(const TrainingContext& context,
                                                                const at::Tensor& biased,
                                                                const at::Tensor& reference) {
   const data::ImageSet& set = *context.data.training;
   const double above = context.config.ratio.posterior_above;
-  const int64_t room =
-      std::max(context.config.ratio.posterior_images - reference.numel(), reference.numel());
-  const at::Tensor some_biased = prefix(shuffled(biased, seed_of(context), kPosteriorPart), room);
   auto posterior = std::make_shared<reweight::PosteriorRatio>(
       *load_network(context, RatioNeed::kTimeIndependent),
-      set.normalised(some_biased).to(device_of(context)),
+      set.normalised(posterior_biased(context, biased, reference)).to(device_of(context)),
       set.normalised(reference).to(device_of(context)));
   if (above == 0) return posterior;
   return std::make_shared<reweight::SplitRatio>(load_network(context, RatioNeed::kTimeDependent),
@@ -149,9 +155,10 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
   const auto ratio = is_mean ? posterior_ratio(context, images.biased_train, images.reference_train)
                              : load_ratio(context, need);
   if (is_mean)
-    json["posterior_images"] =
-        std::min(context.config.ratio.posterior_images,
-                 images.biased_train.numel() + images.reference_train.numel());
+    json.update({{"posterior_above", context.config.ratio.posterior_above},
+                 {"posterior_images",
+                  posterior_biased(context, images.biased_train, images.reference_train).numel() +
+                      images.reference_train.numel()}});
   const reweight::RatioReport report = reweight::diagnose_ratio(
       *ratio, biased.to(device_of(context)), reference.to(device_of(context)),
       {.name = name, .time_dependent = time_dependent, .seed = seed_of(context)});

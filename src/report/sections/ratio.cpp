@@ -214,9 +214,16 @@ std::string facts_text(const Json& ratio) {
   std::string kind = text_at(ratio, "/kind");
   std::ranges::replace(kind, '_', '-');
   std::string text = "A " + kind + " discriminator";
-  if (const auto images = number_at(ratio, "/posterior_images"))
-    text = "The time-independent discriminator, averaged over " + count_text(images) +
-           " images that a noised one may have come from";
+  if (const auto images = number_at(ratio, "/posterior_images")) {
+    const std::string mean = fmt::format(
+        "the time-independent discriminator, averaged over {} images that a noised one may have "
+        "come from",
+        count_text(images));
+    const double above = number_at(ratio, "/posterior_above").value_or(0);
+    text = above > 0 ? fmt::format("From noise level {} on {}; below, a {} discriminator",
+                                   number_text(above), mean, kind)
+                     : fmt::format("At every noise level {}", mean);
+  }
   if (const auto steps = number_at(ratio, "/num_steps"))
     text += ", trained for " + count_text(steps) + " steps";
   if (const auto seconds = number_at(ratio, "/seconds")) text += " in " + seconds_text(seconds);
