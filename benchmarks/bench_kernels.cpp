@@ -73,6 +73,20 @@ void attention(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
+/// Some rows against 38,000 digits, with the gradient in the rows; LibTorch has them as floats.
+void byte_products(benchmark::State& state, Whose whose) {
+  const at::Tensor bytes = at::randint(256, {38'000, 784}, at::kByte);
+  const at::Tensor floats = whose == Whose::kOurs ? at::Tensor() : bytes.to(at::kFloat);
+  const at::Tensor rows = at::randn({state.range(0), 784}).requires_grad_();
+  const at::Tensor grad = at::randn({state.range(0), 38'000});
+  for (auto _ : state) {
+    const at::Tensor products =
+        whose == Whose::kOurs ? nets::byte_products(rows, bytes) : rows.mm(floats.t());
+    benchmark::DoNotOptimize(torch::autograd::grad({products}, {rows}, {grad}));
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
 void normal_numbers(benchmark::State& state) {
   const at::Tensor indices = at::arange(16);
   for (auto _ : state)
@@ -95,6 +109,8 @@ BENCHMARK_CAPTURE(convolution_with_gradients, libtorch, Whose::kLibtorch)->Apply
 BENCHMARK_CAPTURE(group_norm_silu, ours, Whose::kOurs)->Apply(shapes);
 BENCHMARK_CAPTURE(group_norm_silu, libtorch, Whose::kLibtorch)->Apply(shapes);
 BENCHMARK(attention)->Args({16, 64, 16})->Args({2, 256, 16});
+BENCHMARK_CAPTURE(byte_products, ours, Whose::kOurs)->Arg(5)->Arg(16);
+BENCHMARK_CAPTURE(byte_products, libtorch, Whose::kLibtorch)->Arg(5)->Arg(16);
 BENCHMARK(normal_numbers);
 
 }  // namespace

@@ -38,10 +38,3 @@ target_include_directories(equipoise_flags SYSTEM INTERFACE
 target_link_libraries(equipoise_flags INTERFACE
   ${TORCH_LIBRARIES} fmt::fmt nlohmann_json::nlohmann_json Threads::Threads)
 target_compile_definitions(equipoise_flags INTERFACE EQUIPOISE_VERSION="${PROJECT_VERSION}")
-
-# One precompiled header for all: torch/types.h alone takes 8 s to parse. torch/torch.h would take 20 s, and 7 s a file even when
-# precompiled; core/libtorch.h is the part of it that is used.
-add_library(equipoise_pch OBJECT ${PROJECT_SOURCE_DIR}/cmake/pch.cpp)
-target_link_libraries(equipoise_pch PRIVATE equipoise_flags)
-target_precompile_headers(equipoise_pch PRIVATE
-  ${PROJECT_SOURCE_DIR}/src/core/libtorch.h <nlohmann/json.hpp> <fmt/format.h>)

@@ -26,7 +26,6 @@ function(equipoise_embed_report_assets)
             ${page_dir}/report.css ${page_dir}/report.js
     COMMENT "Embedding the report's charts" VERBATIM)
   target_sources(equipoise_report PRIVATE ${output})
-  set_source_files_properties(${output} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
 # Sets `out` to a folder that holds the packages, or to "" when they cannot be had.

@@ -50,6 +50,7 @@ metrics::MetricInput make_input(const at::Tensor& samples, const AuditReference&
   input.confusion = reference.confusion;
   input.sample_features = found.features;
   input.reference_features = reference.features;
+  input.reference_neighbours = reference.neighbours;
   input.feature_recipe = reference.feature_recipe;
   input.sample_logits = found.logits;
   input.logit_recipe = reference.feature_recipe;
@@ -72,6 +73,7 @@ AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifie
                            .group_names = sets.group_names,
                            .target = sets.target,
                            .features = {},
+                           .neighbours = nullptr,
                            .training_points = {},
                            .heldout_distances = {},
                            .feature_recipe = sets.feature_recipe};
@@ -79,6 +81,7 @@ AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifie
       metrics::extract_features(*reference.classifier, sets.evaluation_images,
                                 {.num_workers = options.num_workers, .progress = options.progress})
           .features;
+  reference.neighbours = std::make_shared<metrics::OwnNeighbours>(reference.features);
   if (sets.training_images.defined()) {
     reference.training_points = sets.training_images.flatten(1);
     reference.heldout_distances =
@@ -89,7 +92,8 @@ AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifie
 
 nlohmann::ordered_json audit_samples(const at::Tensor& samples, const AuditReference& reference,
                                      const AuditOptions& options) {
-  const MeasureOptions chosen{.metric_options = options.metric_options};
+  const MeasureOptions chosen{.metric_options = options.metric_options,
+                              .num_workers = options.num_workers};
   check_metrics(chosen);
   const metrics::MetricInput input = make_input(samples, reference, options);
   nlohmann::ordered_json audit{{"counts", input.counts}};

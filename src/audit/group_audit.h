@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/progress.h"
+#include "metrics/neighbours.h"
 #include "metrics/shares.h"
 #include "nets/classifier.h"
 
@@ -22,8 +23,10 @@ struct AuditReference {
   std::shared_ptr<nets::ClassifierNetwork> classifier;
   metrics::ConfusionMatrix confusion;
   std::vector<std::string> group_names;
-  std::vector<double> target;    ///< stated share per group; empty when none is stated
-  at::Tensor features;           ///< [M,F] of the evaluation images
+  std::vector<double> target;  ///< stated share per group; empty when none is stated
+  at::Tensor features;         ///< [M,F] of the evaluation images
+  /// of these features, for all sample sets that are measured against them
+  std::shared_ptr<const metrics::OwnNeighbours> neighbours;
   at::Tensor training_points;    ///< [T,C*H*W] uint8, what a generator could have copied
   at::Tensor heldout_distances;  ///< [H] of evaluation images to their nearest training image
   std::string feature_recipe;

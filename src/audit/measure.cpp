@@ -1,6 +1,9 @@
 #include "audit/measure.h"
 
 #include <algorithm>
+#include <atomic>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -8,6 +11,7 @@
 
 #include "audit/group_frame.h"
 #include "core/check.h"
+#include "core/parallel.h"
 #include "metrics/shares.h"
 
 namespace equipoise::audit {
@@ -77,16 +81,31 @@ void check_metrics(const MeasureOptions& options) {
 
 Json measure(const MetricInput& input, const MeasureOptions& options) {
   check_metrics(options);
-  Json measured, skipped = Json::array();
-  for (const std::string& name : chosen_metrics(options)) {
-    const auto metric = MetricRegistry::instance().find(name).make.make(
-        options.metric_options.value(name, nlohmann::json::object()));
-    if (const std::string missing = metric->missing(input); missing.empty()) {
-      measured[name] = metric->measure(input);
-    } else {
-      skipped.push_back({{"metric", name}, {"missing", missing}});
-    }
+  MetricInput shared = input;
+  if (!shared.reference_neighbours && shared.reference_features.defined())
+    shared.reference_neighbours =
+        std::make_shared<metrics::OwnNeighbours>(shared.reference_features);
+  const std::vector<std::string> names = chosen_metrics(options);
+  std::vector<Json> results(names.size());
+  Json skipped = Json::array();
+  std::vector<std::function<void()>> tasks;
+  for (size_t i = 0; i < names.size(); ++i) {
+    std::shared_ptr<const metrics::Metric> metric =
+        MetricRegistry::instance().find(names[i]).make.make(
+            options.metric_options.value(names[i], nlohmann::json::object()));
+    if (const std::string missing = metric->missing(shared); !missing.empty())
+      skipped.push_back({{"metric", names[i]}, {"missing", missing}});
+    else
+      tasks.push_back([&, metric, i] { results[i] = metric->measure(shared); });
   }
+  std::atomic<size_t> next = 0;
+  run_workers(std::min<int64_t>(options.num_workers, std::max<size_t>(1, tasks.size())),
+              [&](int64_t) {
+                for (size_t task = next++; task < tasks.size(); task = next++) tasks[task]();
+              });
+  Json measured;
+  for (size_t i = 0; i < names.size(); ++i)
+    if (!results[i].is_null()) measured[names[i]] = std::move(results[i]);
   measured["skipped"] = std::move(skipped);
   return measured;
 }

@@ -16,6 +16,7 @@ struct MeasureOptions {
   std::vector<std::string> metrics = {};  ///< by name; empty = every registered one
   /// Options by metric name, for example {"coverage": {"k": 3}}.
   nlohmann::json metric_options = nlohmann::json::object();
+  int64_t num_workers = 1;  ///< metrics computed at once; the numbers do not depend on it
 };
 
 /// Throws UsageError for metrics or options of metrics that do not exist; the nearest is offered.

@@ -95,6 +95,10 @@ TEST_F(MeasureByGroup, MeasuresTheChosenMetricsAlone) {
   EXPECT_EQ(measured.at("skipped")[0].at("metric"), "total_variation");
 }
 
+TEST_F(MeasureByGroup, DoesNotDependOnHowManyMetricsAreComputedAtOnce) {
+  EXPECT_EQ(measure(input, {.num_workers = 3}).dump(), measure(input).dump());
+}
+
 TEST(Measure, OffersTheNearestMetricAndOption) {
   EXPECT_THAT([] { measure({}, {.metrics = {"freche"}}); },
               ThrowsMessage<UsageError>(HasSubstr("Did you mean 'frechet'?")));

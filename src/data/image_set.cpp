@@ -23,10 +23,13 @@ void check_indices(const at::Tensor& indices, const ImageSet& set) {
 
 }  // namespace
 
+at::Tensor normalised(const at::Tensor& images) {
+  return images.scalar_type() == at::kByte ? images.to(at::kFloat).div_(127.5).sub_(1) : images;
+}
+
 at::Tensor ImageSet::normalised(const at::Tensor& indices) const {
   check_indices(indices, *this);
-  const at::Tensor chosen = images.index_select(0, indices);
-  return is_vectors() ? chosen : chosen.to(at::kFloat).div_(127.5).sub_(1);
+  return data::normalised(images.index_select(0, indices));
 }
 
 Attribute ImageSet::attribute(const std::string& name) const {

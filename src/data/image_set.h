@@ -16,6 +16,9 @@ struct Attribute {
   at::Tensor codes;                 ///< [N] int64 in 0 … values.size()-1
 };
 
+/// Images as networks see them: bytes as float32 in [-1, 1], x / 127.5 - 1; floats unchanged.
+at::Tensor normalised(const at::Tensor& images);
+
 /// Images with labels. Pixels stay uint8 and are normalised where they are used; toy laws hold
 /// float32 vectors instead.
 struct ImageSet {
@@ -32,8 +35,7 @@ struct ImageSet {
   int64_t size() const { return images.size(0); }
   bool is_vectors() const { return images.dim() == 2; }
   bool has_labels() const { return labels.defined(); }
-  /// Images at `indices` ([B] int64, CPU) as float32 in [-1, 1]: x / 127.5 - 1 (vectors unchanged).
-  /// [B,C,H,W] or [B,D].
+  /// Images at `indices` ([B] int64, CPU), normalised: [B,C,H,W] or [B,D].
   /// Throws UsageError for an index that is not in the set.
   at::Tensor normalised(const at::Tensor& indices) const;
   /// The codes and value names of attribute `name`; "class" means the labels. Throws UsageError

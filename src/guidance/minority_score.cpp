@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "data/image_set.h"
 
 namespace equipoise::guidance {
 namespace {
@@ -55,9 +56,8 @@ at::Tensor minority_scores(const diffusion::Denoiser& denoiser, const at::Tensor
       // A last chunk of another size would be computed by other kernels.
       const at::Tensor numbers = at::arange(start, start + kChunkImages, at::kLong);
       const at::Tensor raw = images.index_select(0, numbers.clamp_max(total - 1));
-      const at::Tensor clean =
-          raw.scalar_type() == at::kByte ? raw.to(at::kFloat).div_(127.5).sub_(1) : raw;
-      const at::Tensor chunk = score_chunk(denoiser, clean, numbers, distance, config, seed);
+      const at::Tensor chunk =
+          score_chunk(denoiser, data::normalised(raw), numbers, distance, config, seed);
       const std::lock_guard lock(mutex);
       scores.slice(0, start, end).copy_(chunk.slice(0, 0, end - start));
       progress.update(num_done += end - start);

@@ -37,8 +37,8 @@ class AvgKnn : public Metric {
     const at::Tensor& references = input.reference_features;
     const at::Tensor averages =
         average_neighbour_distances(input.sample_features, references, {.k = options_.k});
-    const at::Tensor of_reference = average_neighbour_distances(
-        references, references, {.k = options_.k, .skip_same_row = true});
+    const at::Tensor of_reference =
+        reference_neighbours(input)->nearest(options_.k).distances.mean(1);
     nlohmann::ordered_json json =
         to_json(mean_interval(averages, {.num_replicates = options_.bootstrap,
                                          .seed = input.seed,

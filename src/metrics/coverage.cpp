@@ -18,7 +18,12 @@ double expected_coverage(int64_t num_samples, int64_t num_references, int64_t k)
 
 Coverage measure_coverage(const at::Tensor& samples, const at::Tensor& references,
                           const CoverageOptions& options) {
-  const at::Tensor radii = neighbour_radii(references, options.k, options.budget_bytes);
+  return measure_coverage(samples, references,
+                          neighbour_radii(references, options.k, options.budget_bytes), options);
+}
+
+Coverage measure_coverage(const at::Tensor& samples, const at::Tensor& references,
+                          const at::Tensor& radii, const CoverageOptions& options) {
   const at::Tensor inside = count_within(references, radii, samples, options.budget_bytes);
   const int64_t num_covered = inside.gt(0).sum().item<int64_t>();
   const double num_pairs = static_cast<double>(inside.sum().item<int64_t>());
@@ -47,6 +52,7 @@ class CoverageMetric : public Metric {
 
   nlohmann::ordered_json measure(const MetricInput& input) const override {
     const Coverage measured = measure_coverage(input.sample_features, input.reference_features,
+                                               reference_neighbours(input)->radii(options_.k),
                                                {.k = options_.k, .level = input.level});
     nlohmann::ordered_json json = to_json(measured.coverage);
     json["expected"] = measured.expected;

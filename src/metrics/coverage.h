@@ -34,6 +34,9 @@ struct Coverage {
 /// Limits: the interval takes references as independent, and the sample set as given.
 Coverage measure_coverage(const at::Tensor& samples, const at::Tensor& references,
                           const CoverageOptions& options = {});
+/// The same with the references' k-th neighbour radii given.
+Coverage measure_coverage(const at::Tensor& samples, const at::Tensor& references,
+                          const at::Tensor& radii, const CoverageOptions& options = {});
 
 /// 1 - prod_{i=1..k} (M - i) / (N + M - i): the chance that one of N samples lies in a k-th
 /// neighbour ball among M references of the same law.

@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "data/image_set.h"
 
 namespace equipoise::metrics {
 namespace {
@@ -79,9 +80,7 @@ at::Tensor Features::predicted_groups() const {
 
 FeatureFunction feature_function(nets::ClassifierNetwork& classifier) {
   return [&classifier](const at::Tensor& images) {
-    const bool is_pixels = images.scalar_type() == at::kByte;
-    const at::Tensor features =
-        classifier.features(is_pixels ? images.to(at::kFloat).div_(127.5).sub_(1) : images);
+    const at::Tensor features = classifier.features(data::normalised(images));
     return Features{.features = features, .logits = classifier.logits_of_features(features)};
   };
 }

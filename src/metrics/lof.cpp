@@ -12,11 +12,16 @@ namespace equipoise::metrics {
 
 LocalOutlierFactor::LocalOutlierFactor(const at::Tensor& references,
                                        const LocalOutlierOptions& options)
-    : references_(references),
-      options_(options),
-      neighbours_(nearest_neighbours(
-          references, references,
-          {.k = options.k, .skip_same_row = true, .budget_bytes = options.budget_bytes})) {
+    : LocalOutlierFactor(
+          references,
+          nearest_neighbours(
+              references, references,
+              {.k = options.k, .skip_same_row = true, .budget_bytes = options.budget_bytes}),
+          options) {}
+
+LocalOutlierFactor::LocalOutlierFactor(const at::Tensor& references, const Neighbours& own,
+                                       const LocalOutlierOptions& options)
+    : references_(references), options_(options), neighbours_(own) {
   constexpr double kFloor = 1e-10;
   const at::Tensor reaches = mean_reaches(neighbours_);
   least_reach_ =
@@ -69,7 +74,9 @@ class LofMetric : public Metric {
   }
 
   nlohmann::ordered_json measure(const MetricInput& input) const override {
-    const LocalOutlierFactor reference(input.reference_features, {.k = options_.k});
+    const LocalOutlierFactor reference(input.reference_features,
+                                       reference_neighbours(input)->nearest(options_.k),
+                                       {.k = options_.k});
     const at::Tensor factors = reference.of_samples(input.sample_features);
     nlohmann::ordered_json json =
         to_json(mean_interval(factors, {.num_replicates = options_.bootstrap,

@@ -30,6 +30,9 @@ class LocalOutlierFactor {
   /// references [M,F], M > k. Throws: as nearest_neighbours. Cost: M^2 F multiply-adds.
   explicit LocalOutlierFactor(const at::Tensor& references,
                               const LocalOutlierOptions& options = {});
+  /// The same with the references' k nearest other references given.
+  LocalOutlierFactor(const at::Tensor& references, const Neighbours& own,
+                     const LocalOutlierOptions& options);
   /// Of each reference in its own set, the standard use: [M] float64.
   at::Tensor of_references() const;
   /// Of new samples [N,F], "novelty" use: their neighbours are references alone, and no sample

@@ -21,6 +21,11 @@ std::string name_missing(std::initializer_list<NeededRows> needed) {
   return missing;
 }
 
+std::shared_ptr<const OwnNeighbours> reference_neighbours(const MetricInput& input) {
+  if (input.reference_neighbours) return input.reference_neighbours;
+  return std::make_shared<OwnNeighbours>(input.reference_features);
+}
+
 nlohmann::ordered_json distance_recipe(const MetricInput& input) {
   return {{"features", input.feature_recipe},
           {"num_samples", input.sample_features.size(0)},

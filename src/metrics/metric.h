@@ -30,6 +30,7 @@
 
 #include "core/config.h"
 #include "core/registry.h"
+#include "metrics/neighbours.h"
 #include "metrics/shares.h"
 
 namespace equipoise::metrics {
@@ -54,6 +55,8 @@ struct MetricInput {
   // Feature space: [N,F] and [M,F], any floating type.
   at::Tensor sample_features;
   at::Tensor reference_features;  ///< what the samples should look like
+  /// Of reference_features, shared between metrics; without it each searches for itself.
+  std::shared_ptr<const OwnNeighbours> reference_neighbours = nullptr;
   /// In place of reference_features, for metrics that need no more
   std::optional<ReferenceMoments> reference_moments = {};
   std::string feature_recipe;  ///< which extractor and layer, for the record
@@ -136,6 +139,9 @@ struct NeededRows {
 };
 /// The same for sets that are absent or too small: "reference_features of 21 rows at least".
 std::string name_missing(std::initializer_list<NeededRows> needed);
+
+/// input.reference_neighbours, or new ones.
+std::shared_ptr<const OwnNeighbours> reference_neighbours(const MetricInput& input);
 
 /// The recipe of metrics on distances between features: extractor, set sizes, kind of distance.
 nlohmann::ordered_json distance_recipe(const MetricInput& input);

@@ -81,6 +81,22 @@ at::Tensor nearest_distances(const at::Tensor& queries, const at::Tensor& refere
   return nearest_neighbours(queries, references, options).distances;
 }
 
+Neighbours OwnNeighbours::nearest(int64_t k) const {
+  // More than any metric asks for by default, at no cost to speak of.
+  constexpr int64_t kAtLeast = 20;
+  const std::lock_guard lock(mutex_);
+  if (!found_.distances.defined() || found_.distances.size(1) < k) {
+    const int64_t others = std::max<int64_t>(0, set_.size(0) - 1);
+    found_ = nearest_neighbours(
+        set_, set_, {.k = std::max(k, std::min(kAtLeast, others)), .skip_same_row = true});
+  }
+  return {.distances = found_.distances.slice(1, 0, k), .indices = found_.indices.slice(1, 0, k)};
+}
+
+at::Tensor OwnNeighbours::radii(int64_t k) const {
+  return nearest(k).distances.select(1, k - 1);
+}
+
 at::Tensor neighbour_radii(const at::Tensor& set, int64_t k, int64_t budget_bytes) {
   return nearest_distances(set, set, {.k = k, .skip_same_row = true, .budget_bytes = budget_bytes})
       .select(1, k - 1);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 
 #include <torch/types.h>
 
@@ -57,6 +58,22 @@ at::Tensor nearest_distances(const at::Tensor& queries, const at::Tensor& refere
 /// Distance from each row of `set` [M,D] to its k-th nearest other row: [M] float64.
 at::Tensor neighbour_radii(const at::Tensor& set, int64_t k,
                            int64_t budget_bytes = kBlockBudgetBytes);
+
+/// A set's nearest neighbours in itself, searched once for all that ask. Safe to share between
+/// threads: one searches, the others wait.
+class OwnNeighbours {
+ public:
+  explicit OwnNeighbours(at::Tensor set) : set_(std::move(set)) {}
+  /// The k nearest other rows of every row. Throws: as nearest_neighbours.
+  Neighbours nearest(int64_t k) const;
+  /// Distance from each row to its k-th nearest other row: [M] float64.
+  at::Tensor radii(int64_t k) const;
+
+ private:
+  at::Tensor set_;
+  mutable std::mutex mutex_;
+  mutable Neighbours found_;  ///< of the most that was asked for, or of kAtLeast
+};
 
 /// How many rows of `references` [M,D] lie closer to query i than radii[i]: [N] int64. radii: [N]
 /// float64.

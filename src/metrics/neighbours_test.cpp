@@ -60,6 +60,18 @@ TEST(NearestDistances, RefuseTooFewReferencesAndOtherWidths) {
   EXPECT_THROW(nearest_distances(three, at::full({3, 2}, INFINITY), {.k = 1}), NumericError);
 }
 
+TEST(OwnNeighbours, AreThoseOfTheSetForEveryK) {
+  const at::Tensor set = golden_features(60, 4, 0, 1);
+  const OwnNeighbours own(set);
+  for (const int64_t k : {3, 1, 30, 20}) {
+    const Neighbours expected = nearest_neighbours(set, set, {.k = k, .skip_same_row = true});
+    EXPECT_TRUE(at::equal(own.nearest(k).distances, expected.distances)) << k;
+    EXPECT_TRUE(at::equal(own.nearest(k).indices, expected.indices)) << k;
+    EXPECT_TRUE(at::equal(own.radii(k), neighbour_radii(set, k))) << k;
+  }
+  EXPECT_THROW(own.nearest(60), UsageError);
+}
+
 TEST(CountWithin, CountsWhatIsStrictlyCloser) {
   const at::Tensor queries = at::tensor({0.0, 10.0}, at::kDouble).view({2, 1});
   const at::Tensor references = at::tensor({-1.0, 1.0, 2.0, 10.0}, at::kDouble).view({4, 1});

@@ -10,9 +10,8 @@ namespace equipoise::metrics {
 namespace {
 
 /// Share of `points` in the ball of some centre.
-Interval share_held(const at::Tensor& points, const at::Tensor& centres,
+Interval share_held(const at::Tensor& points, const at::Tensor& centres, const at::Tensor& radii,
                     const PrecisionRecallOptions& options) {
-  const at::Tensor radii = neighbour_radii(centres, options.k, options.budget_bytes);
   const at::Tensor smallest =
       smallest_covering_radius(points, centres, radii, {.budget_bytes = options.budget_bytes});
   return wilson_interval(smallest.isfinite().sum().item<int64_t>(), points.size(0), options.level);
@@ -22,8 +21,16 @@ Interval share_held(const at::Tensor& points, const at::Tensor& centres,
 
 PrecisionRecall measure_precision_recall(const at::Tensor& samples, const at::Tensor& references,
                                          const PrecisionRecallOptions& options) {
-  return {.precision = share_held(samples, references, options),
-          .recall = share_held(references, samples, options)};
+  return measure_precision_recall(
+      samples, references, neighbour_radii(references, options.k, options.budget_bytes), options);
+}
+
+PrecisionRecall measure_precision_recall(const at::Tensor& samples, const at::Tensor& references,
+                                         const at::Tensor& radii,
+                                         const PrecisionRecallOptions& options) {
+  const at::Tensor of_samples = neighbour_radii(samples, options.k, options.budget_bytes);
+  return {.precision = share_held(samples, references, radii, options),
+          .recall = share_held(references, samples, of_samples, options)};
 }
 
 namespace {
@@ -46,7 +53,8 @@ class PrecisionRecallMetric : public Metric {
 
   nlohmann::ordered_json measure(const MetricInput& input) const override {
     const PrecisionRecall measured = measure_precision_recall(
-        input.sample_features, input.reference_features, {.k = options_.k, .level = input.level});
+        input.sample_features, input.reference_features,
+        reference_neighbours(input)->radii(options_.k), {.k = options_.k, .level = input.level});
     nlohmann::ordered_json json{{"precision", to_json(measured.precision)},
                                 {"recall", to_json(measured.recall)},
                                 {"k", options_.k},

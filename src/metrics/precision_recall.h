@@ -33,5 +33,9 @@ struct PrecisionRecall {
 /// own set as independent and the other as given.
 PrecisionRecall measure_precision_recall(const at::Tensor& samples, const at::Tensor& references,
                                          const PrecisionRecallOptions& options = {});
+/// The same with the references' k-th neighbour radii given.
+PrecisionRecall measure_precision_recall(const at::Tensor& samples, const at::Tensor& references,
+                                         const at::Tensor& radii,
+                                         const PrecisionRecallOptions& options);
 
 }  // namespace equipoise::metrics

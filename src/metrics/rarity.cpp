@@ -42,7 +42,7 @@ class RarityMetric : public Metric {
 
   nlohmann::ordered_json measure(const MetricInput& input) const override {
     const at::Tensor& references = input.reference_features;
-    const at::Tensor radii = neighbour_radii(references, options_.k);
+    const at::Tensor radii = reference_neighbours(input)->radii(options_.k);
     const at::Tensor scores = smallest_covering_radius(input.sample_features, references, radii);
     const at::Tensor defined = defined_of(scores);
     const at::Tensor of_reference = defined_of(

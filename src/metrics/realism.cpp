@@ -12,8 +12,7 @@ namespace equipoise::metrics {
 namespace {
 
 /// Radii of the references' balls, those left out -1: their ratios are never the maximum.
-at::Tensor kept_radii(const at::Tensor& references, const RealismOptions& options) {
-  const at::Tensor radii = neighbour_radii(references, options.k, options.budget_bytes);
+at::Tensor kept_radii(const at::Tensor& radii) {
   return radii.masked_fill(radii.gt(quantile(to_vector(radii), 0.5)), -1);
 }
 
@@ -36,7 +35,8 @@ at::Tensor largest_ratios(const at::Tensor& samples, const at::Tensor& reference
 
 at::Tensor realism_scores(const at::Tensor& samples, const at::Tensor& references,
                           const RealismOptions& options) {
-  return largest_ratios(samples, references, kept_radii(references, options),
+  const at::Tensor radii = neighbour_radii(references, options.k, options.budget_bytes);
+  return largest_ratios(samples, references, kept_radii(radii),
                         {.budget_bytes = options.budget_bytes});
 }
 
@@ -60,7 +60,7 @@ class RealismMetric : public Metric {
 
   nlohmann::ordered_json measure(const MetricInput& input) const override {
     const at::Tensor& references = input.reference_features;
-    const at::Tensor radii = kept_radii(references, {.k = options_.k});
+    const at::Tensor radii = kept_radii(reference_neighbours(input)->radii(options_.k));
     const at::Tensor scores = largest_ratios(input.sample_features, references, radii, {});
     const at::Tensor of_reference =
         largest_ratios(references, references, radii, {.skip_same_row = true});

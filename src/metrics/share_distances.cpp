@@ -43,16 +43,6 @@ Counts to_units(const std::vector<double>& law) {
   return units;
 }
 
-std::vector<double> predicted_law(const std::vector<double>& shares,
-                                  const ConfusionMatrix& confusion) {
-  const auto rates = to_rates(confusion);
-  std::vector<double> law(shares.size(), 0);
-  for (size_t g = 0; g < shares.size(); ++g) {
-    for (size_t j = 0; j < shares.size(); ++j) law[j] += shares[g] * rates[g][j];
-  }
-  return law;
-}
-
 MeasuredDistance summarise(double value, double largest, const std::vector<double>& replicates,
                            const std::vector<double>& under_target, double level) {
   MeasuredDistance result{.interval = centred_interval(value, replicates, level),
@@ -135,7 +125,7 @@ MeasuredDistance measure_corrected_distance(const ShareDistance& distance, const
     const ShareReplicate replicate = resample(counts, confusion, stream);
     return corrected(replicate.counts, replicate.confusion);
   };
-  const Counts law_under_target = to_units(predicted_law(target, confusion));
+  const Counts law_under_target = to_units(predicted_law(target, to_rates(confusion)));
   const auto under_target = [&](RandomStream& stream) {
     const Counts drawn = resample_counts(law_under_target, total(counts), stream);
     ConfusionMatrix redrawn;

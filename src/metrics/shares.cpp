@@ -34,16 +34,25 @@ void check_agree(const Counts& counts, const ConfusionMatrix& confusion) {
                     .hint = ""});
 }
 
+/// Of `observed` under the law of `shares`, up to a constant.
+double log_likelihood(const std::vector<double>& shares, const std::vector<double>& observed,
+                      const std::vector<std::vector<double>>& rates) {
+  const std::vector<double> law = predicted_law(shares, rates);
+  double sum = 0;
+  for (size_t j = 0; j < law.size(); ++j)
+    if (observed[j] > 0 && law[j] > 0) sum += observed[j] * std::log(law[j]);
+  return sum;
+}
+
 /// One EM round; returns the largest change.
 double improve(std::vector<double>& shares, const std::vector<double>& observed,
                const std::vector<std::vector<double>>& rates) {
   const size_t num_groups = shares.size();
+  const std::vector<double> expected = predicted_law(shares, rates);
   std::vector<double> factor(num_groups, 0);
   for (size_t j = 0; j < num_groups; ++j) {
-    double expected = 0;
-    for (size_t g = 0; g < num_groups; ++g) expected += shares[g] * rates[g][j];
-    if (expected <= 0) continue;
-    for (size_t g = 0; g < num_groups; ++g) factor[g] += observed[j] / expected * rates[g][j];
+    if (expected[j] <= 0) continue;
+    for (size_t g = 0; g < num_groups; ++g) factor[g] += observed[j] / expected[j] * rates[g][j];
   }
   double sum = 0;
   for (size_t g = 0; g < num_groups; ++g) sum += shares[g] * factor[g];
@@ -54,6 +63,34 @@ double improve(std::vector<double>& shares, const std::vector<double>& observed,
     shares[g] = improved;
   }
   return largest_change;
+}
+
+/// shares = start - 2 a r + a^2 v with r the first of two rounds' steps and v by how much the second
+/// differed, a = -|r| / |v|; a = -1 is where the two rounds led, and a goes half the way there until
+/// every share is positive and the likelihood not below that of the two rounds.
+void extrapolate(std::vector<double>& shares, const std::vector<double>& start,
+                 const std::vector<double>& once, const std::vector<double>& observed,
+                 const std::vector<std::vector<double>>& rates) {
+  std::vector<double> step(shares.size()), bend(shares.size());
+  double step_square = 0, bend_square = 0;
+  for (size_t g = 0; g < shares.size(); ++g) {
+    step[g] = once[g] - start[g];
+    bend[g] = shares[g] - once[g] - step[g];
+    step_square += step[g] * step[g];
+    bend_square += bend[g] * bend[g];
+  }
+  if (bend_square == 0) return;
+  const double least = log_likelihood(shares, observed, rates);
+  std::vector<double> further(shares.size());
+  for (double a = -std::sqrt(step_square / bend_square); a < -1.01; a = (a - 1) / 2) {
+    for (size_t g = 0; g < shares.size(); ++g)
+      further[g] = start[g] - 2 * a * step[g] + a * a * bend[g];
+    if (std::ranges::all_of(further, [](double share) { return share > 0; }) &&
+        log_likelihood(further, observed, rates) >= least) {
+      shares = further;
+      return;
+    }
+  }
 }
 
 }  // namespace
@@ -117,6 +154,14 @@ std::vector<std::vector<double>> to_rates(const ConfusionMatrix& confusion) {
   return rates;
 }
 
+std::vector<double> predicted_law(const std::vector<double>& shares,
+                                  const std::vector<std::vector<double>>& rates) {
+  std::vector<double> law(shares.size(), 0);
+  for (size_t g = 0; g < shares.size(); ++g)
+    for (size_t j = 0; j < shares.size(); ++j) law[j] += shares[g] * rates[g][j];
+  return law;
+}
+
 std::vector<Interval> share_intervals(const Counts& counts, double level) {
   std::vector<Interval> intervals;
   for (int64_t count : counts) intervals.push_back(wilson_interval(count, total(counts), level));
@@ -126,8 +171,12 @@ std::vector<Interval> share_intervals(const Counts& counts, double level) {
 std::vector<double> correct_shares(const std::vector<double>& observed,
                                    const std::vector<std::vector<double>>& rates) {
   std::vector<double> shares(observed.size(), 1.0 / static_cast<double>(observed.size()));
-  for (int round = 0; round < kMaxRounds; ++round) {
+  for (int round = 0; round < kMaxRounds; round += 2) {
+    const std::vector<double> start = shares;
     if (improve(shares, observed, rates) < kSettled) break;
+    const std::vector<double> once = shares;
+    improve(shares, observed, rates);
+    extrapolate(shares, start, once, observed, rates);
   }
   return shares;
 }

@@ -36,6 +36,9 @@ std::vector<double> to_shares(const Counts& counts);
 /// Rows divided by their sums: M[g][j]. Throws UsageError naming a group without any image, or when
 /// it is not square.
 std::vector<std::vector<double>> to_rates(const ConfusionMatrix& confusion);
+/// How often each group is predicted where the true shares are these: sum_g shares[g] rates[g][j].
+std::vector<double> predicted_law(const std::vector<double>& shares,
+                                  const std::vector<std::vector<double>>& rates);
 
 /// Wilson interval of every group's share of `counts`.
 std::vector<Interval> share_intervals(const Counts& counts, double level = 0.95);
@@ -44,9 +47,11 @@ std::vector<Interval> share_intervals(const Counts& counts, double level = 0.95)
 ///
 ///   pi_g <- pi_g sum_j observed_j M[g][j] / (sum_h pi_h M[h][j])
 ///
-/// Stops when no share moves by 1e-9, or after 5,000 rounds. Predictions that no group can produce
-/// are left out.
-/// Source: Dempster, Laird & Rubin 1977, section 4.3; for label shift Saerens et al. 2002.
+/// After every two rounds their step is extrapolated as far as the likelihood does not fall for it,
+/// which groups that are easily mistaken for each other need. Stops when a round moves no share by
+/// 1e-9, or after 5,000 rounds. Predictions that no group can produce are left out.
+/// Source: Dempster, Laird & Rubin 1977, section 4.3; for label shift Saerens et al. 2002; the
+/// extrapolation is SQUAREM, Varadhan & Roland 2008 (scheme S3).
 std::vector<double> correct_shares(const std::vector<double>& observed,
                                    const std::vector<std::vector<double>>& rates);
 

@@ -13,16 +13,6 @@ namespace {
 
 const ConfusionMatrix kBlurred = {{180, 15, 5}, {20, 170, 10}, {0, 30, 170}};
 
-std::vector<double> predictions_of(const std::vector<double>& shares,
-                                   const ConfusionMatrix& confusion) {
-  const auto rates = to_rates(confusion);
-  std::vector<double> predicted(shares.size(), 0);
-  for (size_t g = 0; g < shares.size(); ++g) {
-    for (size_t j = 0; j < shares.size(); ++j) predicted[j] += shares[g] * rates[g][j];
-  }
-  return predicted;
-}
-
 Counts draw(const std::vector<double>& law, int64_t num_draws, RandomStream& stream) {
   Counts units;
   for (double share : law) units.push_back(static_cast<int64_t>(share * 1e9));
@@ -55,7 +45,7 @@ TEST(CorrectShares, RecoverTheSharesBehindExactPredictions) {
   for (const std::vector<double>& truth :
        {std::vector{0.2, 0.3, 0.5}, std::vector{0.9, 0.09, 0.01}}) {
     const std::vector<double> corrected =
-        correct_shares(predictions_of(truth, kBlurred), to_rates(kBlurred));
+        correct_shares(predicted_law(truth, to_rates(kBlurred)), to_rates(kBlurred));
     for (size_t g = 0; g < truth.size(); ++g) EXPECT_NEAR(corrected[g], truth[g], 1e-6);
   }
 }
@@ -65,6 +55,21 @@ TEST(CorrectShares, StayOnTheSimplexWhereTheInverseWouldLeaveIt) {
   const std::vector<double> corrected = correct_shares({0.95, 0.05}, {{0.9, 0.1}, {0.2, 0.8}});
   EXPECT_NEAR(corrected[0], 1, 1e-6);
   EXPECT_GE(corrected[1], 0);
+}
+
+// At the most likely shares no group's likelihood would rise by more of it: the derivatives
+// sum_j observed_j M[g][j] / law_j are 1 where the share is positive, and at most 1 elsewhere.
+RC_GTEST_PROP(CorrectShares, AreTheMostLikelyOnes, ()) {
+  const auto counts = *rc::gen::container<Counts>(3, rc::gen::inRange<int64_t>(1, 500));
+  const auto rates = to_rates({{180, 15, 5}, {90, 100, 10}, {0, 30, 170}});
+  const std::vector<double> observed = to_shares(counts), shares = correct_shares(observed, rates),
+                            law = predicted_law(shares, rates);
+  for (size_t g = 0; g < 3; ++g) {
+    double derivative = 0;
+    for (size_t j = 0; j < 3; ++j) derivative += observed[j] * rates[g][j] / law[j];
+    RC_ASSERT(derivative < 1 + 1e-4);
+    if (shares[g] > 1e-3) RC_ASSERT(derivative > 1 - 1e-4);
+  }
 }
 
 RC_GTEST_PROP(CorrectShares, AreADistributionAndLeaveAPerfectClassifierAlone, ()) {
@@ -88,7 +93,7 @@ TEST(CorrectedShares, CoverTheTruthWhereRawSharesDoNot) {
   std::vector<int> raw_covers(3, 0);
   for (int trial = 0; trial < kTrials; ++trial) {
     RandomStream stream(trial, Purpose::kToyData);
-    const Counts counts = draw(predictions_of(truth, kBlurred), 400, stream);
+    const Counts counts = draw(predicted_law(truth, to_rates(kBlurred)), 400, stream);
     ConfusionMatrix tested;
     for (const auto& row : rates) tested.push_back(draw(row, 200, stream));
     const auto corrected =

@@ -108,6 +108,11 @@ at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) {
       .reshape({qkv.size(0), channels, qkv.size(2), qkv.size(3)});
 }
 
+at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& bytes) {
+  if (kernels::handles_rows(rows)) return kernels::byte_products(rows, bytes);
+  return rows.mm(bytes.to(rows.scalar_type()).t());
+}
+
 at::Tensor resample_kernel(const std::vector<double>& taps) {
   const bool is_symmetric = std::equal(taps.begin(), taps.end(), taps.rbegin());
   if (taps.empty() || taps.size() % 2 != 0 || !is_symmetric)

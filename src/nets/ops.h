@@ -54,6 +54,10 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
 /// head, q | k | v) as in the EDM release; returns [B,C,H,W]. `num_heads` divides C.
 at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);
 
+/// Products of rows with images as they are stored: result[r][j] = sum_c rows[r][c] bytes[j][c].
+/// rows [R,D] float32; bytes [N,D] uint8; returns [R,N]. Differentiable in the rows.
+at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& bytes);
+
 /// The taps of a separable FIR filter: outer(taps, taps) / sum(taps)^2, [1,1,k,k].
 /// Throws UsageError unless the taps are symmetric and even in number.
 at::Tensor resample_kernel(const std::vector<double>& taps);

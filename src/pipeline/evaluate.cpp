@@ -218,7 +218,9 @@ class Evaluation {
   // Metrics.
 
   audit::MeasureOptions measure_options() const {
-    audit::MeasureOptions options{.metrics = job_.metrics, .metric_options = job_.metric_options};
+    audit::MeasureOptions options{.metrics = job_.metrics,
+                                  .metric_options = job_.metric_options,
+                                  .num_workers = job_.num_workers};
     if (options.metrics.empty() && num_features() > kMaxCovarianceFeatures)
       std::ranges::remove_copy_if(metrics::MetricRegistry::instance().names(),
                                   std::back_inserter(options.metrics), is_covariance_metric);

@@ -59,11 +59,8 @@ bool is_fid_inception(const nets::ExtractorRecipe& recipe) {
 FeatureSource pixel_source(bool is_vectors) {
   return {.function =
               [](const at::Tensor& images) {
-                const bool is_pixels = images.scalar_type() == at::kByte;
-                return metrics::Features{
-                    .features =
-                        is_pixels ? images.to(at::kFloat).div_(127.5).sub_(1).flatten(1) : images,
-                    .logits = {}};
+                return metrics::Features{.features = data::normalised(images).flatten(1),
+                                         .logits = {}};
               },
           .recipe = {{"name", is_vectors ? "vectors" : "pixels"}},
           .text = is_vectors ? "the vectors themselves" : "pixels, x / 127.5 - 1"};

@@ -17,6 +17,7 @@
 #include "nets/state.h"
 #include "objectives/objective.h"
 #include "pipeline/image_data.h"
+#include "pipeline/training_stages.h"
 #include "pipeline/words.h"
 #include "track/quantity_text.h"
 
@@ -102,6 +103,24 @@ StagePlan plan_discriminator(const ExperimentConfig& config, const ImageData& da
                     [&] { return network->logit(images, time).square().sum(); });
 }
 
+/// What a time-dependent ratio holds while it is asked for values and gradients: its networks'
+/// weights, what each lane's question takes, and the images of `ratio.kind = "posterior"`.
+int64_t ratio_bytes(const ExperimentConfig& config, const ImageData& data) {
+  const auto network =
+      nets::make_discriminator_network(config.ratio_network, data.shape, config.seed);
+  const at::Tensor images = noise_images(data, config.train).requires_grad_();
+  const at::Tensor time = at::full({images.size(0)}, 0.5);
+  const int64_t asked =
+      activation_bytes([&] { return network->logit(images, time).sum(); }, {images}) *
+      config.train.lanes;
+  int64_t held = kBytes * nets::num_parameters(*network);
+  if (config.ratio.kind == "posterior")
+    held += num_posterior_images(config.ratio, data.split.biased.numel(),
+                                 data.split.reference.numel()) *
+            static_cast<int64_t>(data.training->images.nbytes()) / data.training->size();
+  return held + asked;
+}
+
 StagePlan plan_classifier(const ExperimentConfig& config, const ImageData& data) {
   nets::DataShape shape = data.shape;
   shape.label_dim = data.num_groups();
@@ -112,11 +131,11 @@ StagePlan plan_classifier(const ExperimentConfig& config, const ImageData& data)
                     [&] { return network->logits(images).square().sum(); });
 }
 
-bool needs_discriminator(const ExperimentConfig& config) {
+bool needs_ratio(const ExperimentConfig& config, const std::set<RatioNeed>& any_of) {
   const auto& registry = objectives::ObjectiveRegistry::instance();
   return config.ratio.kind != "exact" &&
          std::ranges::any_of(config.methods, [&](const MethodConfig& method) {
-           return registry.find(method.objective).make.needs.ratio != RatioNeed::kNone;
+           return any_of.contains(registry.find(method.objective).make.needs.ratio);
          });
 }
 
@@ -134,21 +153,25 @@ RunPlan make_plan(const ExperimentConfig& config, Progress& progress) {
   for (const data::ImageSet* set : sets)
     plan.image_bytes += static_cast<int64_t>(set->images.nbytes());
   plan.stages.push_back(plan_classifier(config, data));
-  if (needs_discriminator(config)) plan.stages.push_back(plan_discriminator(config, data));
+  if (needs_ratio(config, {RatioNeed::kTimeIndependent, RatioNeed::kTimeDependent}))
+    plan.stages.push_back(plan_discriminator(config, data));
   plan.stages.push_back(plan_denoiser(config, data));
+  if (needs_ratio(config, {RatioNeed::kTimeDependent}))
+    plan.stages.back().ratio = ratio_bytes(config, data);
   return plan;
 }
 
 std::string to_text(const RunPlan& plan) {
   std::string text =
-      fmt::format("{:<28}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}\n", "network", "parameters",
-                  "weights", "optimizer", "gradients", "activations", "batch");
+      fmt::format("{:<28}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}\n", "network", "parameters",
+                  "weights", "optimizer", "gradients", "activations", "batch", "ratio");
   int64_t most = 0;
   for (const StagePlan& stage : plan.stages) {
-    text += fmt::format("{:<28}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}\n", stage.network,
-                        track::grouped(stage.num_parameters), size_text(stage.weights),
-                        size_text(stage.optimizer), size_text(stage.gradients),
-                        size_text(stage.activations), size_text(stage.batch));
+    text +=
+        fmt::format("{:<28}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}\n", stage.network,
+                    track::grouped(stage.num_parameters), size_text(stage.weights),
+                    size_text(stage.optimizer), size_text(stage.gradients),
+                    size_text(stage.activations), size_text(stage.batch), size_text(stage.ratio));
     most = std::max(most, stage.total());
   }
   return text + fmt::format(

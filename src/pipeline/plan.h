@@ -19,7 +19,8 @@ struct StagePlan {
   int64_t gradients = 0;    ///< of every lane, and their sum
   int64_t activations = 0;  ///< of every lane, forward and back
   int64_t batch = 0;        ///< images as floats
-  int64_t total() const { return weights + optimizer + gradients + activations + batch; }
+  int64_t ratio = 0;        ///< of a denoiser: the discriminators it asks, with their images
+  int64_t total() const { return weights + optimizer + gradients + activations + batch + ratio; }
 };
 
 struct RunPlan {

@@ -64,13 +64,10 @@ std::shared_ptr<const diffusion::DensityRatio> load_network(const TrainingContex
       .ratio;
 }
 
-/// As many biased images as `ratio.posterior_images` leaves room for, but no fewer than reference
-/// ones.
 at::Tensor posterior_biased(const TrainingContext& context, const at::Tensor& biased,
                             const at::Tensor& reference) {
-  const int64_t room =
-      std::max(context.config.ratio.posterior_images - reference.numel(), reference.numel());
-  return prefix(shuffled(biased, seed_of(context), kPosteriorPart), room);
+  const int64_t all = num_posterior_images(context.config.ratio, biased.numel(), reference.numel());
+  return prefix(shuffled(biased, seed_of(context), kPosteriorPart), all - reference.numel());
 }
 
 /// Over all reference images given and some of the biased ones; below `ratio.posterior_above` the
@@ -82,14 +79,19 @@ std::shared_ptr<const diffusion::DensityRatio> posterior_ratio(const TrainingCon
   const double above = context.config.ratio.posterior_above;
   auto posterior = std::make_shared<reweight::PosteriorRatio>(
       *load_network(context, RatioNeed::kTimeIndependent),
-      set.normalised(posterior_biased(context, biased, reference)).to(device_of(context)),
-      set.normalised(reference).to(device_of(context)));
+      set.images.index_select(0, posterior_biased(context, biased, reference))
+          .to(device_of(context)),
+      set.images.index_select(0, reference).to(device_of(context)));
   if (above == 0) return posterior;
   return std::make_shared<reweight::SplitRatio>(load_network(context, RatioNeed::kTimeDependent),
                                                 posterior, above);
 }
 
 }  // namespace
+
+int64_t num_posterior_images(const RatioSection& ratio, int64_t biased, int64_t reference) {
+  return std::min(biased, std::max(ratio.posterior_images - reference, reference)) + reference;
+}
 
 std::string ratio_name(RatioNeed need) {
   return need == RatioNeed::kTimeDependent ? "ratio_time_dependent" : "ratio_time_independent";
@@ -157,8 +159,8 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
   if (is_mean)
     json.update({{"posterior_above", context.config.ratio.posterior_above},
                  {"posterior_images",
-                  posterior_biased(context, images.biased_train, images.reference_train).numel() +
-                      images.reference_train.numel()}});
+                  num_posterior_images(context.config.ratio, images.biased_train.numel(),
+                                       images.reference_train.numel())}});
   const reweight::RatioReport report = reweight::diagnose_ratio(
       *ratio, biased.to(device_of(context)), reference.to(device_of(context)),
       {.name = name, .time_dependent = time_dependent, .seed = seed_of(context)});

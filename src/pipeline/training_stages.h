@@ -47,6 +47,11 @@ nlohmann::json train_method(const TrainingContext& context, const MethodConfig& 
 std::function<void(const train::Tick&)> tick_writer(const TrainingContext& context,
                                                     const std::string& name);
 
+/// How many training images `ratio.kind = "posterior"` goes over: all reference ones, and as many
+/// biased ones as `ratio.posterior_images` leaves room for, but no fewer than reference ones where
+/// there are so many.
+int64_t num_posterior_images(const RatioSection& ratio, int64_t biased, int64_t reference);
+
 /// "ratio_time_dependent" or "ratio_time_independent", the model file's name.
 std::string ratio_name(objectives::RatioNeed need);
 

@@ -18,11 +18,12 @@ namespace equipoise::reweight {
 /// it is good where sigma is not small against the distance between images; where one image is much
 /// the nearest it is that one's, and its gradient vanishes.
 ///
-/// Costs 4 M D operations an image with its gradient, for M images of D pixels, and M D floats of
-/// memory. Differentiable in x. Safe to share between threads.
+/// Costs 4 M D operations an image with its gradient, for M images of D pixels, and the memory of
+/// these images as they are given. Differentiable in x. Safe to share between threads.
 class PosteriorRatio : public diffusion::DensityRatio {
  public:
-  /// biased [N,…] and reference [M,…] float32, where d is evaluated once.
+  /// biased [N,…] and reference [M,…], where d is evaluated once: bytes (x_j = byte / 127.5 - 1)
+  /// or float32.
   /// Throws: UsageError when a set is empty.
   PosteriorRatio(const diffusion::DensityRatio& of_clean, const at::Tensor& biased,
                  const at::Tensor& reference);
@@ -32,7 +33,9 @@ class PosteriorRatio : public diffusion::DensityRatio {
                        const at::Tensor& labels = {}) const override;
 
  private:
-  at::Tensor images_;       // [D,N+M]
+  at::Tensor products(const at::Tensor& rows) const;
+
+  at::Tensor images_;       // [N+M,D]
   at::Tensor half_square_;  // |x_j|^2 / 2
   at::Tensor log_weight_;   // - log(size of j's set)
   at::Tensor probability_;  // d(x_j)

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/libtorch.h"
 #include "core/random.h"
+#include "data/image_set.h"
 
 namespace equipoise::reweight {
 namespace {
@@ -78,6 +79,24 @@ TEST(PosteriorRatio, WithLittleNoiseItIsTheCleanRatioWithMuchTheMean) {
   };
   const double d = (mean(biased) + mean(reference)) / 2;
   EXPECT_NEAR(far.item<double>(), std::log(d / (1 - d)), 1e-4);
+}
+
+TEST(PosteriorRatio, ReadsBytesAsTheImagesTheyStandFor) {
+  const auto bytes = [](int64_t first, int64_t count) {
+    return (normal(first, count, {1, 5, 7}) * 60 + 128).clamp(0, 255).to(at::kByte);
+  };
+  const at::Tensor biased = bytes(0, 21), reference = bytes(21, 10);
+  const PosteriorRatio of_bytes(LinearRatio(), biased, reference);
+  const PosteriorRatio of_floats(LinearRatio(), data::normalised(biased),
+                                 data::normalised(reference));
+  const at::Tensor x = normal(40, 6, {1, 5, 7}).requires_grad_();
+  const at::Tensor sigma = at::tensor({0.5f, 1.0f, 2.0f, 4.0f, 8.0f, 16.0f});
+  const at::Tensor actual = of_bytes.log_ratio(x, sigma), expected = of_floats.log_ratio(x, sigma);
+  EXPECT_TRUE(at::allclose(actual, expected, 1e-3, 1e-4)) << actual - expected;
+  const auto gradient = [&](const at::Tensor& value) {
+    return torch::autograd::grad({value.sum()}, {x}).front();
+  };
+  EXPECT_TRUE(at::allclose(gradient(actual), gradient(expected), 1e-3, 1e-4));
 }
 
 TEST(PosteriorRatio, WantsBothSets) {

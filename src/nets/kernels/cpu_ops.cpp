@@ -2,6 +2,7 @@
 
 #include "core/libtorch.h"
 #include "nets/kernels/attention.h"
+#include "nets/kernels/byte_rows.h"
 #include "nets/kernels/gemm.h"
 #include "nets/kernels/group_norm.h"
 #include "nets/kernels/rows.h"
@@ -197,6 +198,28 @@ struct ScaledSum : Function<ScaledSum> {
   }
 };
 
+// --- Products with bytes.
+
+struct ByteProducts : Function<ByteProducts> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& rows,
+                            const at::Tensor& bytes) {
+    const at::Tensor values = rows.contiguous(), images = bytes.contiguous();
+    at::Tensor products = at::empty({values.size(0), images.size(0)}, values.options());
+    multiply_bytes({values.size(0), images.size(0), images.size(1)}, values.data_ptr<float>(),
+                   images.data_ptr<uint8_t>(), products.data_ptr<float>());
+    context->save_for_backward({images});
+    return products;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::Tensor images = context->get_saved_variables()[0],
+                     weights = gradients[0].contiguous();
+    at::Tensor sums = at::empty({weights.size(0), images.size(1)}, weights.options());
+    weighted_bytes({weights.size(0), images.size(0), images.size(1)}, weights.data_ptr<float>(),
+                   images.data_ptr<uint8_t>(), sums.data_ptr<float>());
+    return {sums, {}};
+  }
+};
+
 }  // namespace
 
 bool handles(const at::Tensor& x) {
@@ -207,6 +230,10 @@ bool handles_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t 
   const int64_t kernel = weight.size(-1);
   return handles(x) && weight.size(-2) == kernel && padding == kernel / 2 &&
          (kernel == 1 || kernel == 3);
+}
+
+bool handles_rows(const at::Tensor& rows) {
+  return rows.dim() == 2 && rows.scalar_type() == at::kFloat && rows.device().is_cpu();
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
@@ -225,6 +252,10 @@ at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) {
 
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) {
   return ScaledSum::apply(a, b, factor);
+}
+
+at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& bytes) {
+  return ByteProducts::apply(rows, bytes);
 }
 
 }  // namespace equipoise::nets::kernels

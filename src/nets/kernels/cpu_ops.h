@@ -18,6 +18,9 @@ bool handles(const at::Tensor& x);
 /// Whether this convolution is: 3x3 with padding 1 or 1x1 with none.
 bool handles_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t padding);
 
+/// Whether rows like these are: two axes, float32, in a processor's memory.
+bool handles_rows(const at::Tensor& rows);
+
 /// x [B,Cin,H,W]; weight [Cout,Cin,k,k]; bias [Cout] or undefined.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
@@ -30,5 +33,8 @@ at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);
 
 /// (a + b) factor in one pass.
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
+
+/// kernels/byte_rows.h on tensors. rows [R,D]; bytes [N,D] uint8 -> [R,N].
+at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& bytes);
 
 }  // namespace equipoise::nets::kernels

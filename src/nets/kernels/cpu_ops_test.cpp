@@ -100,6 +100,14 @@ TEST(Convolution, OfOneImageAgreesWithinRoundingInAnyBatch) {
   EXPECT_TRUE(at::allclose(convolution(x.slice(0, 2, 3), weight, {})[0], whole[2], 1e-4, 1e-4));
 }
 
+RC_GTEST_PROP(ByteProducts, AgreeWithLibTorchInFloat64, ()) {
+  const int64_t rows = drawn(1, 9), images = drawn(1, 11), columns = drawn(1, 40);
+  const at::Tensor bytes = (random({images, columns}, 1) * 60 + 128).clamp(0, 255).to(at::kByte);
+  RC_ASSERT(worst_error([&](const Tensors& t) { return byte_products(t[0], bytes); },
+                        [&](const Tensors& t) { return t[0].mm(bytes.to(t[0]).t()); },
+                        {random({rows, columns}, 0)}) < kFloatError);
+}
+
 RC_GTEST_PROP(GroupNorm, AgreesWithLibTorchInFloat64, ()) {
   const int64_t batch = drawn(1, 3), groups = drawn(1, 6), size = drawn(1, 9), height = drawn(2, 7),
                 width = drawn(2, 7);
