@@ -14,7 +14,7 @@ packages=(
   dataset-fashion-mnist nodejs npm
 )
 if [ "${1:-}" = tests ]; then
-  packages+=(libgtest-dev libgmock-dev librapidcheck-dev python3-numpy chromium protobuf-compiler)
+  packages+=(libgtest-dev libgmock-dev librapidcheck-dev python3-numpy chromium protobuf-compiler qemu-user)
 fi
 if [ "${1:-}" = benchmarks ]; then
   packages+=(libbenchmark-dev python3-torch libblas3 libjemalloc2)

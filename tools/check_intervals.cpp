@@ -1,5 +1,6 @@
 // How often the 95 % intervals of shares hold the truth, by simulation: Wilson's for counted groups, and those of shares
 // corrected for a classifier's errors. docs/results.md has the table.
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@
 namespace equipoise::metrics {
 namespace {
 
-constexpr int64_t kTrials = 4000;
-constexpr int64_t kReplicates = 400;
+constexpr int64_t kTrials = 2000;
+constexpr int64_t kReplicates = 200;
 
 Counts draw(const std::vector<double>& law, int64_t num_draws, RandomStream& stream) {
   Counts units;

@@ -33,8 +33,6 @@ using Json = nlohmann::json;
 using objectives::ObjectiveRegistry;
 using objectives::RatioNeed;
 
-constexpr int64_t kGridImages = 80, kGridColumns = 10;
-
 /// Writes the resolved config of a new run, or makes sure that a resumed one is the same.
 void claim_folder(const track::RunFolder& folder, const ExperimentConfig& config, bool resume) {
   const std::string text = to_toml(config.to_json());
@@ -244,10 +242,8 @@ class Experiment {
     json.update({{"file", "samples/" + job.out.filename().string()},
                  {"seed_first", config_.sample.seed_first}});
     if (!data_.training->is_vectors()) {
-      const at::Tensor images = stored_samples(name);
-      io::write_file_atomically(
-          folder_.grid(name),
-          report::encode_grid_png(images.slice(0, 0, kGridImages), kGridColumns));
+      io::write_file_atomically(folder_.grid(name),
+                                report::encode_first_images_png(stored_samples(name)));
       json["grid"] = "samples/" + folder_.grid(name).filename().string();
     }
     return json;

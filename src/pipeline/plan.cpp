@@ -12,7 +12,6 @@
 #include "core/libtorch.h"
 #include "diffusion/model_file.h"
 #include "nets/classifier.h"
-#include "nets/default_network.h"
 #include "nets/discriminator.h"
 #include "nets/state.h"
 #include "objectives/objective.h"
@@ -75,13 +74,7 @@ at::Tensor first_class(const nets::DataShape& shape, int64_t count) {
 }
 
 StagePlan plan_denoiser(const ExperimentConfig& config, const ImageData& data) {
-  diffusion::ModelConfig model{.preconditioning = config.model.preconditioning,
-                               .sigma_data = config.model.sigma_data,
-                               .shape = data.shape,
-                               .network = config.network};
-  if (model.network.at("type") == kDefaultNetwork)
-    model.network = nets::default_denoiser_network(model.shape);
-  if (config.model.conditional) model.shape.label_dim = data.num_groups();
+  diffusion::ModelConfig model = model_config(config, data.shape, data.num_groups());
   if (config.words.is_on()) model.shape.label_dim = make_table(config.words).embedding_size();
   const auto denoiser = diffusion::make_denoiser(model, config.seed);
   const at::Tensor images = noise_images(data, config.train);

@@ -21,8 +21,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kGridImages = 80;
-constexpr int64_t kGridColumns = 10;
 constexpr int64_t kMaxReferences = 1000;
 
 class PreviewedTask : public train::TrainingTask {
@@ -54,8 +52,7 @@ class PreviewedTask : public train::TrainingTask {
     const at::Tensor stored = drawn.dim() == 2 ? drawn : samplers::to_uint8(drawn);
     Json notes = Json::object();
     if (drawn.dim() == 4) {
-      const std::string grid =
-          report::encode_grid_png(stored.slice(0, 0, kGridImages), kGridColumns);
+      const std::string grid = report::encode_first_images_png(stored);
       const std::string file = fmt::format("samples/previews/{}-{:09}.png", name_, images);
       std::filesystem::create_directories((context_.folder.path() / file).parent_path());
       io::write_file_atomically(context_.folder.path() / file, grid);

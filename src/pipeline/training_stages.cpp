@@ -210,17 +210,24 @@ std::shared_ptr<const train::WordConditions> add_words(const TrainingContext& co
 
 }  // namespace
 
+diffusion::ModelConfig model_config(const ExperimentConfig& config, const nets::DataShape& shape,
+                                    int64_t num_groups) {
+  diffusion::ModelConfig model{.preconditioning = config.model.preconditioning,
+                               .sigma_data = config.model.sigma_data,
+                               .shape = shape,
+                               .network = config.network};
+  if (model.network.at("type") == kDefaultNetwork)
+    model.network = nets::default_denoiser_network(shape);
+  if (config.model.conditional) model.shape.label_dim = num_groups;
+  return model;
+}
+
 Json train_method(const TrainingContext& context, const MethodConfig& method) {
   const ExperimentConfig& config = context.config;
   const data::ImageSet& set = *context.data.training;
   const auto& plugin = objectives::ObjectiveRegistry::instance().find(method.objective).make;
-  diffusion::ModelConfig model{.preconditioning = config.model.preconditioning,
-                               .sigma_data = config.model.sigma_data,
-                               .shape = context.data.shape,
-                               .network = config.network};
-  if (model.network.at("type") == kDefaultNetwork)
-    model.network = nets::default_denoiser_network(model.shape);
-  if (config.model.conditional) model.shape.label_dim = context.data.num_groups();
+  diffusion::ModelConfig model =
+      model_config(config, context.data.shape, context.data.num_groups());
   model.extra = {{"class_names", context.data.split.groups},
                  {"data_sha256", set.sha256},
                  {"objective", method.objective},

@@ -10,6 +10,7 @@
 
 #include "core/progress.h"
 #include "diffusion/density_ratio.h"
+#include "diffusion/model_file.h"
 #include "objectives/objective.h"
 #include "pipeline/experiment_config.h"
 #include "pipeline/image_data.h"
@@ -38,6 +39,11 @@ nlohmann::json train_ratio(const TrainingContext& context, objectives::RatioNeed
 /// The density ratio trained before; null for RatioNeed::kNone.
 std::shared_ptr<const diffusion::DensityRatio> load_ratio(const TrainingContext& context,
                                                           objectives::RatioNeed need);
+
+/// What a run's denoisers are made from, words apart: the default network by name and the number of
+/// classes of conditional models are filled in.
+diffusion::ModelConfig model_config(const ExperimentConfig& config, const nets::DataShape& shape,
+                                    int64_t num_groups);
 
 /// Trains the denoiser of one method; writes models/<name>.safetensors. Returns {"model",
 /// "training"} of its results entry.

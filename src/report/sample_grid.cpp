@@ -26,6 +26,10 @@ std::string encode_grid_png(const at::Tensor& images, int64_t columns) {
   return io::encode_png(tiles.reshape({channels, rows * height, columns * width}));
 }
 
+std::string encode_first_images_png(const at::Tensor& images) {
+  return encode_grid_png(images.slice(0, 0, 80), /*columns=*/10);
+}
+
 std::string encode_density_png(const at::Tensor& points) {
   if (points.dim() != 2 || points.size(1) != 2 || points.scalar_type() != at::kFloat ||
       points.size(0) < 1)

@@ -13,6 +13,9 @@ namespace equipoise::report {
 /// columns < 1.
 std::string encode_grid_png(const at::Tensor& images, int64_t columns);
 
+/// The first 80 of `images`, in rows of ten: what is kept of every sample set and preview.
+std::string encode_first_images_png(const at::Tensor& images);
+
 /// A PNG of 96 x 96 cells over [-6, 6]^2, brighter where more of `points` lie (square root of the
 /// count, brightest cell white); the first coordinate runs to the right, the second up. Points
 /// outside are left out.

@@ -7,8 +7,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "diffusion/mixture_law.h"
-#include "diffusion/per_item.h"
-#include "samplers/noise_grid.h"
+#include "samplers/exact_kernel.h"
 #include "samplers/sample_images.h"
 #include "samplers/steps.h"
 
@@ -75,41 +74,6 @@ TEST(Rejection, ALowConstantRatioOnlyRedrawsPriors) {
     EXPECT_EQ(result.rejection.accepted[level], result.rejection.tested[level]);
 }
 
-/// Draws from the exact reverse kernel of a mixture, component by component:
-/// weight_k N(x'; m_k, 1 + sigma'^2), mean v (m_k / (1 + sigma^2) + x' / (sigma'^2 - sigma^2)),
-/// v = 1 / (1 / (1 + sigma^2) + 1 / (sigma'^2 - sigma^2)).
-class ExactKernel : public Sampler {
- public:
-  explicit ExactKernel(const GaussianMixture& law) : law_(law) {}
-  int64_t num_steps() const override { return kSteps; }
-  at::Tensor levels(const diffusion::Denoiser& denoiser) const override {
-    return noise_grid({.steps = kSteps, .sigma_min = 0.3, .sigma_max = 20}, denoiser);
-  }
-  bool is_stochastic() const override { return true; }
-  void step(const diffusion::GuidedDenoiser&, const at::Tensor& levels,
-            Walkers& walkers) const override {
-    const at::Tensor here = sigma_here(levels, walkers), next = sigma_next(levels, walkers);
-    const at::Tensor chance = law_.responsibilities(walkers.x, here);  // [B,2], means -2 and 2
-    at::Tensor u = at::empty({walkers.size()}, at::kDouble);
-    for (int64_t i = 0; i < u.size(0); ++i)
-      u[i] = RandomStream(walkers.seed_base, Purpose::kToyData,
-                          static_cast<uint64_t>(walkers.seeds[i].item<int64_t>()),
-                          static_cast<uint32_t>(walkers.num_taken[i].item<int64_t>()))
-                 .uniform();
-    const at::Tensor mean = at::where(u < chance.select(1, 0), -2.0, 2.0).to(at::kDouble);
-    const at::Tensor gap = here.square() - next.square();
-    const at::Tensor v = 1 / (1 / (1 + next.square()) + 1 / gap);
-    const auto each = [&](const at::Tensor& values) {
-      return diffusion::per_item(values, walkers.x);
-    };
-    arrive(walkers, each(v) * (each(mean / (1 + next.square())) + walkers.x / each(gap)) +
-                        each(v.sqrt()) * step_noise(walkers));
-  }
-
- private:
-  const GaussianMixture& law_;
-};
-
 double upper_share(const at::Tensor& points) {
   return (points.sum(1) > 0).to(at::kDouble).mean().item<double>();
 }
@@ -119,7 +83,8 @@ double upper_share(const at::Tensor& points) {
 // acceptances +- 5 standard errors are left once in 100,000 runs or less.
 TEST(Rejection, ExactModeTurnsTheBiasedLawIntoTheUnbiasedOne) {
   const diffusion::LawPair laws = diffusion::two_mode_laws();
-  const ExactKernel kernel(*laws.biased);
+  const ExactKernel kernel({{.weight = 0.8, .mean = {-2, -2}}, {.weight = 0.2, .mean = {2, 2}}},
+                           kSteps);
   const auto ratio = std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
   RejectionTables tables = flat_tables(std::log(4));
   tables.marginal[0] = std::log(2.5);
