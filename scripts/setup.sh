@@ -17,7 +17,7 @@ if [ "${1:-}" = tests ]; then
   packages+=(libgtest-dev libgmock-dev librapidcheck-dev python3-numpy chromium protobuf-compiler qemu-user)
 fi
 if [ "${1:-}" = benchmarks ]; then
-  packages+=(libbenchmark-dev python3-torch libblas3 libjemalloc2)
+  packages+=(libbenchmark-dev python3-torch libblas3 libjemalloc2 python3-numpy python3-scipy time)
 fi
 
 missing=()

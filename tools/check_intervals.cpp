@@ -1,6 +1,5 @@
 // How often the 95 % intervals of shares hold the truth, by simulation: Wilson's for counted groups, and those of shares
 // corrected for a classifier's errors. docs/results.md has the table.
-#include <cstdio>
 #include <string>
 #include <vector>
 

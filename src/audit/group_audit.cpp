@@ -82,11 +82,17 @@ AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifie
                                 {.num_workers = options.num_workers, .progress = options.progress})
           .features;
   reference.neighbours = std::make_shared<metrics::OwnNeighbours>(reference.features);
-  if (sets.training_images.defined()) {
-    reference.training_points = sets.training_images.flatten(1);
-    reference.heldout_distances =
-        heldout_distances(sets.evaluation_images, reference.training_points, options);
-  }
+  if (!sets.training_images.defined()) return reference;
+  return with_training_images(std::move(reference), sets.training_images, sets.evaluation_images,
+                              options);
+}
+
+AuditReference with_training_images(AuditReference reference, const at::Tensor& training_images,
+                                    const at::Tensor& evaluation_images,
+                                    const AuditOptions& options) {
+  reference.training_points = training_images.flatten(1);
+  reference.heldout_distances =
+      heldout_distances(evaluation_images, reference.training_points, options);
   return reference;
 }
 

@@ -60,6 +60,11 @@ struct AuditOptions {
 AuditReference make_reference(std::shared_ptr<nets::ClassifierNetwork> classifier,
                               const ReferenceSets& sets, const AuditOptions& options = {});
 
+/// The same reference for a generator that was shown other images [T,C,H,W] uint8.
+AuditReference with_training_images(AuditReference reference, const at::Tensor& training_images,
+                                    const at::Tensor& evaluation_images,
+                                    const AuditOptions& options = {});
+
 /// Runs every registered metric on `samples` [N,C,H,W] uint8 and returns {"counts": [...],
 /// <metric>: …, "skipped": [{"metric", "missing"}]}, the keys of docs/formats/results.md.
 /// Random: bootstrap streams of options.seed only; samples are compared under common random

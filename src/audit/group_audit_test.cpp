@@ -58,6 +58,16 @@ TEST(AuditSamples, FillsTheMeasuredKeysOfTheResultsFile) {
   EXPECT_TRUE(audit.at("skipped").empty());
 }
 
+TEST(AuditSamples, LooksForCopiesAmongTheImagesThatWereShown) {
+  const ReferenceSets sets = test_sets();
+  const AuditReference reference = make_reference(std::make_shared<Brightness>(), sets);
+  const at::Tensor samples = test_images(20, 20, 3);
+  const AuditReference copied =
+      with_training_images(reference, samples.slice(0, 0, 30), sets.evaluation_images);
+  EXPECT_EQ(audit_samples(samples, reference).at("nearest_reference").at("share_exact"), 0);
+  EXPECT_EQ(audit_samples(samples, copied).at("nearest_reference").at("share_exact"), 0.75);
+}
+
 TEST(AuditSamples, SaysWhichMetricsItLeftOut) {
   ReferenceSets sets = test_sets();
   sets.training_images = at::Tensor();

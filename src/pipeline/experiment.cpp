@@ -1,5 +1,6 @@
 #include "pipeline/experiment.h"
 
+#include <algorithm>
 #include <numeric>
 #include <set>
 
@@ -144,9 +145,15 @@ class Experiment {
     for (const VariantConfig& variant : config_.variants) methods.push_back(make_variant(variant));
     for (const Json& method : methods) events_.add_grid(method["name"]);
     const audit::AuditReference reference = make_reference(classifier);
+    const audit::AuditReference reference_alone = audit::with_training_images(
+        reference, raw_images(*data_.training, data_.split.reference),
+        raw_images(*data_.evaluation, data_.target_indices), audit_options());
     for (Json& method : methods) {
       const std::string name = method["name"];
-      method.update(stages_.run("measure " + name, [&] { return measure(name, reference); }));
+      method.update(stages_.run("measure " + name, [&] {
+        return measure(
+            name, is_shown_reference_alone(method.value("of", name)) ? reference_alone : reference);
+      }));
       if (config_.model.conditional && config_.classifier.on_samples)
         method["conditional"]["cas"] = stages_.run("cas_" + name, [&] {
           return train_on_samples(context_, name, conditioned_samples(name));
@@ -258,6 +265,13 @@ class Experiment {
   ConditionedSamples conditioned_samples(const std::string& name) const {
     return {.images = stored_samples(name),
             .classes = io::read_npz(folder_.samples(name)).at("arr_1")};
+  }
+
+  /// Whether a method's model could have copied reference images only.
+  bool is_shown_reference_alone(const std::string& name) const {
+    const auto method = std::ranges::find(config_.methods, name, &MethodConfig::name);
+    return ObjectiveRegistry::instance().find(method->objective).make.training_set ==
+           diffusion::TrainingSet::kReference;
   }
 
   audit::AuditReference make_reference(const Json& classifier) {

@@ -10,7 +10,7 @@
 namespace equipoise::report {
 namespace {
 
-constexpr int kNumHues = 6;
+constexpr int kNumHues = 10;
 constexpr int kPlotHeight = 220;
 constexpr int kBarHeight = 13;
 constexpr int kBandGap = 10;
