@@ -145,14 +145,12 @@ class Experiment {
     for (const VariantConfig& variant : config_.variants) methods.push_back(make_variant(variant));
     for (const Json& method : methods) events_.add_grid(method["name"]);
     const audit::AuditReference reference = make_reference(classifier);
-    const audit::AuditReference reference_alone = audit::with_training_images(
-        reference, raw_images(*data_.training, data_.split.reference),
-        raw_images(*data_.evaluation, data_.target_indices), audit_options());
     for (Json& method : methods) {
       const std::string name = method["name"];
       method.update(stages_.run("measure " + name, [&] {
-        return measure(
-            name, is_shown_reference_alone(method.value("of", name)) ? reference_alone : reference);
+        return measure(name, is_shown_reference_alone(method.value("of", name))
+                                 ? with_reference_images(reference)
+                                 : reference);
       }));
       if (config_.model.conditional && config_.classifier.on_samples)
         method["conditional"]["cas"] = stages_.run("cas_" + name, [&] {
@@ -272,6 +270,12 @@ class Experiment {
     const auto method = std::ranges::find(config_.methods, name, &MethodConfig::name);
     return ObjectiveRegistry::instance().find(method->objective).make.training_set ==
            diffusion::TrainingSet::kReference;
+  }
+
+  audit::AuditReference with_reference_images(const audit::AuditReference& reference) const {
+    return audit::with_training_images(
+        reference, raw_images(*data_.training, data_.split.reference),
+        raw_images(*data_.evaluation, data_.target_indices), audit_options());
   }
 
   audit::AuditReference make_reference(const Json& classifier) {
