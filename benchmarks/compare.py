@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times our programs and the peer in turn, on the same machine in the same minutes, and prints the ratios.
 
-    compare.py BUILD_DIR [--rounds 5] [--seconds 4] [--only S] [--json OUT]
+    compare.py BUILD_DIR [--rounds 5] [--seconds 4] [--only PART] [--json OUT]
 
 First both compute the same denoised images from the same weights (or it stops). Then every round times each peer setting and ours
 one after another, so that a noisy neighbour falls on all; a ratio is taken within a round.
@@ -26,15 +26,24 @@ PEERS = {
     "tuned": (TUNED, ["--threads", "2"]),
     "tuned bf16": (TUNED, ["--threads", "2", "--bf16"]),
 }
-# name of ours, peer's task, workload, batch
+# ours: program, name; the peer's: script, arguments
 WORK = [
-    ("train/S/64", "train", "S", 64),
-    ("forward/S/64", "forward", "S", 64),
-    ("forward/S/8", "forward", "S", 8),
-    ("forward/S/1", "forward", "S", 1),
-    ("train/C/4", "train", "C", 4),
-    ("forward/C/4", "forward", "C", 4),
+    ("bench_training", "train/S/64", "peer_pytorch.py", ["S", "train", "64"]),
+    ("bench_sampling", "forward/S/64", "peer_pytorch.py", ["S", "forward", "64"]),
+    ("bench_sampling", "forward/S/8", "peer_pytorch.py", ["S", "forward", "8"]),
+    ("bench_sampling", "forward/S/1", "peer_pytorch.py", ["S", "forward", "1"]),
+    ("bench_training", "train/C/4", "peer_pytorch.py", ["C", "train", "4"]),
+    ("bench_sampling", "forward/C/4", "peer_pytorch.py", ["C", "forward", "4"]),
+    ("bench_methods", "sample/plain/64", "peer_sampling.py", ["plain"]),
+    ("bench_methods", "sample/discriminator/64", "peer_sampling.py", ["discriminator"]),
+    ("bench_methods", "sample/rejection/64", "peer_sampling.py", ["rejection"]),
 ]
+# ours: program, what it writes; the peer's: script, what it reads
+CHECKS = {
+    "/S/": ("bench_sampling", ["S"], "peer_pytorch.py", ["S"]),
+    "/C/": ("bench_sampling", ["C"], "peer_pytorch.py", ["C"]),
+    "sample/": ("bench_methods", [], "peer_sampling.py", []),
+}
 
 
 def has_bf16():
@@ -48,24 +57,26 @@ def run(command, extra=None):
     return done.stdout
 
 
-def check(build, workload):
+def check(build, program, writes, script, reads):
     with tempfile.TemporaryDirectory() as folder:
         model = f"{folder}/check.safetensors"
-        run([build / "bench_sampling", "--write-check", workload, model])
-        print(run([PYTHON, HERE / "peer_pytorch.py", "check", workload, model]).strip())
+        run([build / program, "--write-check", *writes, model])
+        print(run([PYTHON, HERE / script, "check", *reads, model]).strip())
 
 
-def time_ours(build, name, seconds):
-    program = "bench_training" if name.startswith("train") else "bench_sampling"
+def time_ours(build, program, name, seconds):
+    """Images a second, and denoiser calls an image where whole images are made."""
     output = run([build / program, f"--benchmark_filter=^{name}/real_time$", "--benchmark_format=json",
                   f"--benchmark_min_time={seconds}"])
-    return json.loads(output)["benchmarks"][0]["items_per_second"]
+    timed = json.loads(output)["benchmarks"][0]
+    return timed["items_per_second"], timed.get("calls")
 
 
-def time_peer(setting, task, workload, batch, seconds):
-    environment, arguments = PEERS[setting]
-    command = [PYTHON, HERE / "peer_pytorch.py", "time", workload, task, str(batch), "--seconds", str(seconds), *arguments]
-    return json.loads(run(command, environment))["images_per_sec"]
+def time_peer(setting, script, arguments, seconds):
+    environment, options = PEERS[setting]
+    length = ["--seconds", str(seconds)] if script == "peer_pytorch.py" else []
+    timed = json.loads(run([PYTHON, HERE / script, "time", *arguments, *length, *options], environment))
+    return timed["images_per_sec"], timed.get("calls")
 
 
 def spread(values):
@@ -84,21 +95,27 @@ def main():
     settings = [name for name in PEERS if name != "tuned bf16" or has_bf16()]
     if len(settings) < len(PEERS):
         print("bf16 left out: this processor has no bf16 instructions")
-    work = [entry for entry in WORK if args.only in entry[0]]
-    for workload in sorted({entry[2] for entry in work}):
-        check(args.build, workload)
+    work = [entry for entry in WORK if args.only in entry[1]]
+    for part, how in CHECKS.items():
+        if any(part in name for _, name, _, _ in work):
+            check(args.build, *how)
     results = []
-    for name, task, workload, batch in work:
-        ours, peers = [], {setting: [] for setting in settings}
+    for program, name, script, arguments in work:
+        known = [setting for setting in settings if script == "peer_pytorch.py" or "bf16" not in setting]
+        ours, peers, calls = [], {setting: [] for setting in known}, {}
         for _ in range(args.rounds):
-            ours.append(time_ours(args.build, name, args.seconds))
-            for setting in settings:
-                peers[setting].append(time_peer(setting, task, workload, batch, args.seconds))
+            rate, calls["ours"] = time_ours(args.build, program, name, args.seconds)
+            ours.append(rate)
+            for setting in known:
+                rate, calls["peer"] = time_peer(setting, script, arguments, args.seconds)
+                peers[setting].append(rate)
         print(f"\n{name}: ours {spread(ours)} images/s")
+        if calls["ours"]:
+            print(f"  denoiser calls an image: ours {calls['ours']:.4g}, peer {calls['peer']:.4g}")
         for setting, rates in peers.items():
             ratios = [mine / theirs for mine, theirs in zip(ours, rates)]
             print(f"  against {setting:12} {spread(rates):28} ratio {spread(ratios)}", flush=True)
-        results.append({"name": name, "ours": ours, "peers": peers})
+        results.append({"name": name, "ours": ours, "peers": peers, "calls": calls})
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "command.h"
@@ -91,7 +92,7 @@ Action declare_audit(CLI::App& command) {
       ->type_name("N");
   command.add_option("--steps", job.steps, "Noise levels, as steps of 0 to 999")
       ->delimiter(',')
-      ->capture_default_str()
+      ->default_str(fmt::format("{}", fmt::join(job.steps, ",")))
       ->type_name("T,T");
   command.add_option("--draws", job.num_draws, "Draws of noise an image and step")
       ->capture_default_str()

@@ -1,6 +1,6 @@
 // equipoise data check | split | convert: what is in an image set, how it is divided, and another
 // form of it.
-#include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,17 +96,32 @@ Action declare_split(CLI::App& command) {
   };
 }
 
+const std::map<std::string, at::Tensor data::Split::*> kParts = {
+    {"biased", &data::Split::biased},
+    {"reference", &data::Split::reference},
+    {"heldout", &data::Split::heldout}};
+
 Action declare_convert(CLI::App& command) {
   struct Flags {
-    std::string dataset, out;
+    std::string dataset, out, split, part = "biased";
   };
   auto flags = std::make_shared<Flags>();
   add_dataset(command, flags->dataset);
   command.add_option("out", flags->out, "Archive to write")->required()->type_name("OUT.zip");
+  CLI::Option* split =
+      command
+          .add_option("--split", flags->split, "Write the images of one list of this manifest only")
+          ->type_name("SPLIT.json");
+  command.add_option("--part", flags->part, "Which list")
+      ->needs(split)
+      ->check(CLI::IsMember(kParts))
+      ->capture_default_str();
   command.footer(
       "Writes PNG files and dataset.json in one archive, the form that EDM's tools read.");
   return [flags] {
-    const data::ImageSet set = data::load_images(flags->dataset);
+    data::ImageSet set = data::load_images(flags->dataset);
+    if (!flags->split.empty())
+      set = set.select(data::load_split(flags->split, set).*kParts.at(flags->part));
     data::convert_to_zip(set, flags->out);
     fmt::print("{} images to {}\n", set.size(), flags->out);
     return 0;

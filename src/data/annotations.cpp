@@ -102,6 +102,12 @@ std::optional<std::vector<std::string>> names_from(const Attribute& column,
   return is_one_to_one ? std::optional(names) : std::nullopt;
 }
 
+/// A value as a table has it; null is no value.
+std::string text_of(const nlohmann::json& value) {
+  if (value.is_null()) return "";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 }  // namespace
 
 std::optional<Attribute> parse_edm_labels(std::string_view json, const std::string& where,
@@ -148,7 +154,7 @@ io::CsvTable read_metadata_lines(const std::filesystem::path& path) {
                          .got = lines[i].dump().substr(0, 120),
                          .expected = "'file_name' and the same attributes in every record",
                          .hint = ""});
-      row.push_back(value->is_string() ? value->get<std::string>() : value->dump());
+      row.push_back(text_of(*value));
     }
     table.rows.push_back(std::move(row));
   }

@@ -85,6 +85,14 @@ void note_empty_classes(DatasetReport& report) {
       report.problems.push_back(fmt::format("class '{}' has no images", it->second.values[k]));
 }
 
+void note_missing_values(DatasetReport& report) {
+  for (const auto& [name, counts] : report.groups)
+    for (size_t k = 0; k < counts.values.size(); ++k)
+      if (counts.values[k].empty() && counts.counts[k] > 0)
+        report.problems.push_back(
+            fmt::format("{} images have no value of '{}'", counts.counts[k], name));
+}
+
 }  // namespace
 
 DatasetReport describe(const ImageSet& set) {
@@ -99,6 +107,7 @@ DatasetReport describe(const ImageSet& set) {
   measure_pixels(set.images, report);
   report.duplicates = find_duplicates(set.images);
   note_empty_classes(report);
+  note_missing_values(report);
   note_contradictions(set, report);
   return report;
 }

@@ -14,6 +14,23 @@ Attribute single_group(int64_t num_images) {
   return {{"all"}, at::zeros({num_images}, at::kLong)};
 }
 
+/// An attribute that every image has a value of: images without one would be a nameless group.
+Attribute complete_attribute(const ImageSet& set, const std::string& name) {
+  const Attribute attribute = set.attribute(name);
+  const auto nameless = std::ranges::find(attribute.values, "") - attribute.values.begin();
+  const at::Tensor lacking = attribute.codes.eq(nameless).nonzero().flatten();
+  if (lacking.numel() == 0) return attribute;
+  const int64_t first = lacking[0].item<int64_t>();
+  throw DataError(
+      {.where = set.source,
+       .what = fmt::format("images have no value of '{}'", name),
+       .got = fmt::format("{} of {} without one, the first {}", lacking.numel(), set.size(),
+                          set.names.empty() ? fmt::format("image {}", first)
+                                            : set.names[static_cast<size_t>(first)]),
+       .expected = "a value for every image",
+       .hint = "Write one that says so, such as 'unknown', or leave these images out"});
+}
+
 /// Every pair of values, as "Female/Black"; the last attribute's values change fastest.
 Attribute cross(const Attribute& left, const Attribute& right) {
   const auto num_right = static_cast<int64_t>(right.values.size());
@@ -80,9 +97,10 @@ Grouping group_images(const ImageSet& set, const std::vector<std::string>& attri
                       .expected = "at least one attribute, such as \"class\"",
                       .hint = ""});
   const bool has_no_classes = !set.has_labels() && attributes == std::vector<std::string>{"class"};
-  Attribute groups = has_no_classes ? single_group(set.size()) : set.attribute(attributes.front());
+  Attribute groups =
+      has_no_classes ? single_group(set.size()) : complete_attribute(set, attributes.front());
   for (size_t i = 1; i < attributes.size(); ++i)
-    groups = cross(groups, set.attribute(attributes[i]));
+    groups = cross(groups, complete_attribute(set, attributes[i]));
   if (attributes.size() > 1) groups = without_empty_values(groups);
   Grouping grouping{attributes, groups.values, groups.codes, {}};
   for (int64_t k = 0; k < grouping.num_groups(); ++k)
@@ -99,7 +117,11 @@ std::vector<std::string> crossed_attributes(const std::string& text, const Image
 
 SharedGroups share_groups(const Grouping& first, const Grouping& second) {
   SharedGroups shared{first.names, first.codes, {}};
-  if (are_numbers_only(second.names) && second.num_groups() <= first.num_groups()) {
+  const bool is_first_numbered =
+      are_numbers_only(first.names) && first.num_groups() == second.num_groups();
+  if (is_first_numbered) shared.names = second.names;
+  if (is_first_numbered ||
+      (are_numbers_only(second.names) && second.num_groups() <= first.num_groups())) {
     shared.second_codes = second.codes;
     return shared;
   }

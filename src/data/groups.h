@@ -21,7 +21,7 @@ struct Grouping {
   /// Images of each group among `indices`.
   std::vector<int64_t> count(const at::Tensor& indices) const;
 };
-/// Throws UsageError for an unknown attribute. A set without labels, grouped by "class", is one
+/// Throws UsageError for an unknown attribute, DataError for images without a value of it. A set without labels, grouped by "class", is one
 /// group named "all".
 Grouping group_images(const ImageSet& set, const std::vector<std::string>& attributes);
 
@@ -35,8 +35,8 @@ struct SharedGroups {
   at::Tensor first_codes;          ///< [N] int64
   at::Tensor second_codes;         ///< [M] int64
 };
-/// Joins groups of one name. Groups that the second set only numbers ("0", "1", ...) are the
-/// first's of these numbers.
+/// Joins groups of one name. Groups that one set only numbers ("0", "1", ...) are the other's of
+/// these numbers; the first's, when there are as many in the second.
 SharedGroups share_groups(const Grouping& first, const Grouping& second);
 
 }  // namespace equipoise::data

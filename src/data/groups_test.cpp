@@ -27,6 +27,18 @@ Grouping grouping(const std::vector<std::string>& names, const std::vector<int64
   return {{"class"}, names, indices(codes), {}};
 }
 
+TEST(GroupImages, RefusesImagesWithoutAValue) {
+  ImageSet set = people();
+  set.attributes["race"].values[1] = "";
+  EXPECT_THAT(
+      [&] {
+        group_images(set, {"sex", "race"});
+      },
+      ThrowsMessage<DataError>(AllOf(HasSubstr("no value of 'race'"),
+                                     HasSubstr("2 of 4 without one, the first img2"))));
+  EXPECT_EQ(group_images(set, {"sex"}).num_groups(), 2);
+}
+
 TEST(CrossedAttributes, TellsNamesFromTheCross) {
   const ImageSet set = people();
   EXPECT_THAT(crossed_attributes("sex", set), ElementsAre("sex"));
@@ -55,6 +67,14 @@ TEST(ShareGroups, TakesNumbersForTheFirstOnesGroups) {
       share_groups(grouping({"cat", "dog", "ant"}, {0, 1, 2}), grouping({"0", "1"}, {1, 0}));
   EXPECT_THAT(shared.names, ElementsAre("cat", "dog", "ant"));
   EXPECT_TRUE(at::equal(shared.second_codes, indices({1, 0})));
+}
+
+TEST(ShareGroups, NamesTheFirstOnesNumbersWhereBothHaveAsMany) {
+  const SharedGroups shared =
+      share_groups(grouping({"0", "1"}, {1, 0}), grouping({"dog", "cat"}, {0, 1}));
+  EXPECT_THAT(shared.names, ElementsAre("dog", "cat"));
+  EXPECT_TRUE(at::equal(shared.first_codes, indices({1, 0})));
+  EXPECT_TRUE(at::equal(shared.second_codes, indices({0, 1})));
 }
 
 TEST(ShareGroups, KeepsNumbersBeyondTheFirstOnesGroupsApart) {

@@ -155,6 +155,9 @@ TEST(FolderReader, ReadsMetadataLines) {
   EXPECT_FALSE(set.has_labels());
   EXPECT_THAT(set.attribute("hair").values, ElementsAre("1", "2"));
   EXPECT_THAT(to_vector(set.attribute("hair").codes), ElementsAre(1, 0));
+  folder.write("metadata.jsonl",
+               "{\"file_name\":\"x.png\",\"hair\":null}\n{\"file_name\":\"y.png\",\"hair\":1}\n");
+  EXPECT_THAT(load_images(folder.string()).attribute("hair").values, ElementsAre("", "1"));
 }
 
 TEST(FolderReader, RefusesMetadataThatDoesNotFit) {

@@ -157,13 +157,15 @@ class ModelAudit {
   explicit ModelAudit(const AuditJob& job) : job_(job), loaded_(diffusion::load_model(job.model)) {
     loaded_.denoiser->to(at::Device(job.device));
     words_ = words_of_model(loaded_.config, job.model.string());
-    const data::ImageSet set = data::load_images(job.images, {.require_labels = true});
+    const data::ImageSet set =
+        data::load_images(job.images, {.require_labels = job.attribute == "class"});
     check_images(set);
     const data::Attribute attribute = set.attribute(job.attribute);
     values_ = attribute.values;
-    const at::Tensor rows =
-        random_permutation(RandomStream(job.seed, Purpose::kSplit, kChoiceStream), set.size())
-            .slice(0, 0, std::min(job.num_images, set.size()));
+    const at::Tensor all = job.rows.defined() ? job.rows : at::arange(set.size(), at::kLong);
+    const at::Tensor rows = all.index_select(
+        0, random_permutation(RandomStream(job.seed, Purpose::kSplit, kChoiceStream), all.numel())
+               .slice(0, 0, std::min(job.num_images, all.numel())));
     images_ = set.normalised(rows);
     labels_ = attribute.codes.index_select(0, rows);
     images_sha256_ = set.sha256;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <torch/types.h>
 #include <nlohmann/json.hpp>
 
 #include "core/progress.h"
@@ -16,6 +17,7 @@ namespace equipoise::pipeline {
 struct AuditJob {
   std::filesystem::path model;  ///< told of words or classes
   std::string images;           ///< dataset spec
+  at::Tensor rows = {};         ///< of its images, those that may be shown; undefined = all
   std::string attribute = "class";
   /// Of audit_methods(); empty = all that the model allows.
   std::vector<std::string> methods = {};
@@ -23,7 +25,7 @@ struct AuditJob {
   /// was shown these groups with and not all others. Models told of classes: class names.
   std::vector<std::string> prompts = {};
   /// Empty = a word that all groups were shown with; without one, no word.
-  std::string neutral;
+  std::string neutral = "";
   /// Word vectors for prompts that the model was not trained on: the file it was made with.
   std::optional<std::filesystem::path> word_file = {};
   /// Samples made for a word, as a dataset spec: what embedding_bias judges that word by. Words

@@ -173,7 +173,7 @@ class Evaluation {
     const bool is_wanted = job_.classifier || job_.class_wise;
     return job_.group.empty() && is_wanted ? "class" : job_.group;
   }
-  bool source_is_classifier() const { return source_.num_classes > 0; }
+  bool source_is_classifier() const { return !source_.class_names.empty(); }
 
   /// All that can be refused before anything is computed.
   void find_reference_groups() {
@@ -185,7 +185,7 @@ class Evaluation {
     }
     if (job_.classifier) {
       classifier_ = source_is_classifier() ? source_ : classifier_source(*job_.classifier);
-      groups_ = classified_groups(reference_, attribute(), classifier_.num_classes);
+      groups_ = classified_groups(reference_, attribute(), classifier_.class_names);
     } else {
       groups_ = labelled_groups(samples_, reference_, attribute());
     }

@@ -15,6 +15,7 @@
 #include "io/files.h"
 #include "io/json_lines.h"
 #include "io/npy.h"
+#include "pipeline/audit_model.h"
 #include "pipeline/classifier_stages.h"
 #include "pipeline/image_data.h"
 #include "pipeline/label_stages.h"
@@ -89,6 +90,7 @@ class Experiment {
                  .progress = progress_} {
     stats_.observe([this](const nlohmann::ordered_json& line) { events_.add_line(line); });
     if (config_.words.is_on()) check_words(config_.words, data_.split.groups);
+    if (!config_.audit.methods.empty()) data_.training->attribute(audit_attribute());
   }
 
   /// The density ratios that the methods need.
@@ -157,6 +159,11 @@ class Experiment {
           return train_on_samples(context_, name, conditioned_samples(name));
         });
     }
+    if (!config_.audit.methods.empty())
+      for (Json& method : methods)
+        if (method.contains("model"))
+          method["audit"] = stages_.run("audit " + method["name"].get<std::string>(),
+                                        [&] { return ask(method["name"]); });
     results["methods"] = std::move(methods);
     results["stages"] = stages_.times();
     results["findings"] = audit::to_json(audit::find_all(results));
@@ -302,6 +309,29 @@ class Experiment {
     if (config_.model.conditional)
       json["conditional"] = measure_conditions(context_, conditioned_samples(name), reference);
     return json;
+  }
+
+  std::string audit_attribute() const {
+    const std::string& named = config_.audit.attribute;
+    return named.empty() ? config_.data.split.attributes.front() : named;
+  }
+
+  /// A conditional method's model, asked about evaluation images.
+  Json ask(const std::string& name) {
+    const std::string& other = config_.data.evaluation;
+    const AuditJob job{.model = folder_.model(name),
+                       .images = other.empty() ? config_.data.path : other,
+                       .rows = data_.target_indices,
+                       .attribute = audit_attribute(),
+                       .methods = config_.audit.methods,
+                       .num_images = config_.audit.num,
+                       .steps = config_.audit.steps,
+                       .num_draws = config_.audit.draws,
+                       .elbo_draws = config_.audit.elbo_draws,
+                       .seed = static_cast<uint64_t>(config_.seed),
+                       .num_workers = config_.num_workers(),
+                       .device = config_.device};
+    return Json::parse(audit_model(job, progress_).dump());
   }
 
   audit::AuditOptions audit_options() const {

@@ -8,7 +8,9 @@
 #include "core/error.h"
 #include "core/named_options.h"
 #include "core/parallel.h"
+#include "core/spelling.h"
 #include "objectives/objective.h"
+#include "pipeline/audit_model.h"
 #include "samplers/sampler.h"
 
 namespace equipoise::pipeline {
@@ -116,6 +118,26 @@ void check_labels(ConfigTree& tree, const ExperimentConfig& config) {
   }
 }
 
+void check_audit(ConfigTree& tree, const ExperimentConfig& config) {
+  if (!config.audit.methods.empty() && !config.model.conditional && !config.words.is_on())
+    tree.add_problem(fmt::format(
+        "[{}] there is nothing to ask models that are told nothing: audit needs model.conditional "
+        "= true, or words",
+        tree.origin("audit.methods")));
+  const std::vector<std::string>& groups = config.data.split.attributes;
+  const std::vector<std::string> asked =
+      config.audit.attribute.empty() ? groups : std::vector{config.audit.attribute};
+  if (!config.audit.methods.empty() && config.model.conditional && asked != groups)
+    tree.add_problem(
+        fmt::format("[{}] a model told of classes can be asked for these alone: audit.attribute "
+                    "must be the one of data.split.attributes",
+                    tree.origin("audit.attribute")));
+  for (const std::string& method : config.audit.methods)
+    if (std::ranges::find(audit_methods(), method) == audit_methods().end())
+      tree.add_problem(fmt::format("[{}] {}", tree.origin("audit.methods"),
+                                   unknown_name("audit method", method, audit_methods()).what()));
+}
+
 void check_ratio(ConfigTree& tree, const ExperimentConfig& config) {
   if (config.ratio.kind == "posterior" && config.train.augment.probability > 0)
     tree.add_problem(fmt::format(
@@ -158,6 +180,7 @@ void ExperimentConfig::fields(FieldVisitor& f) {
   f.group("words", words, "words a model is told in place of classes");
   f.group("constraints", constraints,
           "losses that are to stay small, one table [constraints.NAME] each");
+  f.group("audit", audit, "questions put to conditional models");
 }
 
 int64_t ExperimentConfig::num_workers() const {
@@ -218,6 +241,7 @@ ExperimentConfig resolve_config(ConfigTree& tree) {
   check_labels(tree, config);
   check_ratio(tree, config);
   read_words(tree, config.words);
+  check_audit(tree, config);
   if (config.words.is_on() && config.sample.preview > 0)
     tree.add_problem("sample.preview knows nothing of words: leave it out");
   if (config.sample.preview > 0 && config.sample.preview < kMinPreview)

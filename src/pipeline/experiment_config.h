@@ -1,5 +1,5 @@
 // Everything a run is told, as one tree: [data] [model] [train] [ratio] [classifier] [sampler]
-// [sample] [words] [objective.NAME].
+// [sample] [words] [audit] [objective.NAME].
 #pragma once
 
 #include <map>
@@ -219,6 +219,26 @@ struct GuideSection : GuideConfig {
   }
 };
 
+/// Questions put to every conditional model of the run (pipeline/audit_model.h).
+struct AuditSection {
+  std::vector<std::string> methods;
+  std::string attribute;
+  int64_t num = 250;
+  std::vector<int64_t> steps = {5, 20, 100, 300, 600};
+  int64_t draws = 1;
+  int64_t elbo_draws = 30;
+
+  void fields(FieldVisitor& f) {
+    f("methods", methods, "", "which (equipoise audit --help); none = no audit");
+    f("attribute", attribute, "",
+      "whose values models are asked for; empty = the first of data.split.attributes");
+    f("num", num, "images", "evaluation images that models are shown", {1, 1e7});
+    f("steps", steps, "", "noise levels, as steps", {0, 999});
+    f("draws", draws, "count", "draws of noise an image and step", {1, 1e5});
+    f("elbo_draws", elbo_draws, "count", "elbo: draws of step and noise an image", {2, 1e5});
+  }
+};
+
 struct ExperimentConfig {
   std::string title = "Equipoise run";
   int64_t seed = 0;
@@ -235,6 +255,7 @@ struct ExperimentConfig {
   GuideSection guide;
   WordsSection words;
   ConstraintsSection constraints;
+  AuditSection audit;
   /// {"type": …, options}
   nlohmann::json network, ratio_network, label_network, classifier_network, sampler;
   std::vector<MethodConfig> methods;  ///< one an entry of `objectives`

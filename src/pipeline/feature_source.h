@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -19,7 +20,7 @@ struct FeatureSource {
   nlohmann::json recipe;              ///< all that decides the features besides the images
   std::string text;                   ///< the same in one line
   bool is_fid_inception = false;      ///< of the one network whose distances may be called FID
-  int64_t num_classes = 0;            ///< of a classifier; 0 otherwise
+  std::vector<std::string> class_names = {};  ///< of a classifier; empty otherwise
 };
 
 /// x / 127.5 - 1, or the vectors themselves.

@@ -24,7 +24,8 @@ nets::DataShape shape_of(const std::string& preset) {
       {"fashion", {.resolution = 28, .channels = 1}},
       {"cifar10", {.resolution = 32, .channels = 3}},
       {"fairface64", {.resolution = 64, .channels = 3}},
-      {"fairface", {.resolution = 32, .channels = 3}}};
+      {"fairface", {.resolution = 32, .channels = 3}},
+      {"audit-faces", {.resolution = 32, .channels = 3}}};
   for (const auto& [prefix, shape] : shapes)
     if (preset.starts_with(prefix)) return shape;
   ADD_FAILURE() << "no shape is known here for the data of preset " << preset;

@@ -61,22 +61,30 @@ SampleGroups labelled_groups(const data::ImageSet& samples, const data::ImageSet
 }
 
 SampleGroups classified_groups(const data::ImageSet& reference, const std::string& attribute,
-                               int64_t num_classes) {
-  const bool lacks_labels = attribute == "class" && !reference.has_labels();
-  std::optional<data::Grouping> groups;
-  if (!lacks_labels) groups = grouping(reference, attribute);
-  if (lacks_labels || groups->num_groups() != num_classes)
-    throw DataError(
-        {.where = reference.source,
-         .what = "the reference needs the classifier's labels, to measure its errors",
-         .got = lacks_labels ? "no labels" : fmt::format("{} classes", groups->num_groups()),
-         .expected = fmt::format("{} classes", num_classes),
-         .hint = "Leave --classifier out to compare pixels only"});
+                               const std::vector<std::string>& classes) {
+  const auto misfit = [&](const std::string& what, const std::string& got) {
+    return DataError({.where = reference.source,
+                      .what = what,
+                      .got = got,
+                      .expected = fmt::format("images of each of the {} classes {}", classes.size(),
+                                              fmt::join(classes, ", ")),
+                      .hint = "Leave --classifier out to compare pixels only"});
+  };
+  const std::string purpose = "the reference needs the classifier's labels, to measure its errors";
+  if (attribute == "class" && !reference.has_labels()) throw misfit(purpose, "no labels");
+  const data::Grouping groups = grouping(reference, attribute);
+  const data::SharedGroups shared = data::share_groups({{attribute}, classes, {}, {}}, groups);
+  if (shared.names.size() > classes.size())
+    throw misfit("the classifier never saw some groups of the reference",
+                 fmt::format("{}", fmt::join(shared.names.begin() + classes.size(),
+                                             shared.names.end(), ", ")));
+  if (groups.names.size() < classes.size())
+    throw misfit(purpose, fmt::format("{} classes", groups.names.size()));
   return {.attribute = attribute,
           .source = "the classifier",
-          .names = groups->names,
+          .names = shared.names,
           .sample_codes = {},
-          .reference_codes = groups->codes,
+          .reference_codes = shared.second_codes,
           .reference_predicted = {}};
 }
 

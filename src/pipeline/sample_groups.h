@@ -27,11 +27,11 @@ struct SampleGroups {
 SampleGroups labelled_groups(const data::ImageSet& samples, const data::ImageSet& reference,
                              const std::string& attribute);
 
-/// The reference's groups by `attribute`, which a classifier of `num_classes` tells apart; the
-/// samples' own and the reference's predicted ones are left to fill in.
+/// The reference's groups by `attribute`, in the order of the classes that a classifier tells
+/// apart; the samples' own and the reference's predicted ones are left to fill in.
 /// Throws DataError when the reference has other groups than the classifier.
 SampleGroups classified_groups(const data::ImageSet& reference, const std::string& attribute,
-                               int64_t num_classes);
+                               const std::vector<std::string>& classes);
 
 /// Of the classifier on the reference; nothing where nothing was classified.
 std::optional<metrics::ConfusionMatrix> confusion_of(const SampleGroups& groups);

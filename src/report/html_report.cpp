@@ -28,8 +28,9 @@ std::string report_html(const std::filesystem::path& run_dir) {
       page_head(results),
       {findings_section(results), methods_section(results), data_section(results),
        samples_section(results, run_dir), shares_section(results), results_section(results),
-       sampling_section(results), training_section(results, run_dir), ratio_section(results),
-       classifier_section(results), provenance_section(results)});
+       sampling_section(results), training_section(results, run_dir), directions_section(results),
+       constraints_section(results), ratio_section(results), labels_section(results),
+       audit_section(results), classifier_section(results), provenance_section(results)});
 }
 
 void write_report(const std::filesystem::path& run_dir, const std::filesystem::path& out_path) {

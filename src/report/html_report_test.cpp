@@ -46,8 +46,9 @@ struct HtmlReportTest : testing::Test {
 
 TEST_F(HtmlReportTest, HasEverySection) {
   const std::string page = report_html(run_dir);
-  for (const char* id : {"findings", "methods", "data", "samples", "shares", "results", "training",
-                         "ratio", "classifier", "provenance"}) {
+  for (const char* id :
+       {"findings", "methods", "data", "samples", "shares", "results", "training", "directions",
+        "constraints", "ratio", "labels", "classifier", "provenance"}) {
     EXPECT_THAT(page, HasSubstr(std::string("<section id=\"") + id + "\""));
     EXPECT_THAT(page, HasSubstr(std::string("href=\"#") + id + "\""));
   }
@@ -93,6 +94,13 @@ TEST_F(HtmlReportTest, SameResultsGiveTheSameBytes) {
   write_report(run_dir, run_dir / "first.html");
   write_report(run_dir, run_dir / "second.html");
   EXPECT_EQ(io::read_file(run_dir / "first.html"), io::read_file(run_dir / "second.html"));
+}
+
+TEST_F(HtmlReportTest, ConstraintsKeepTheirCurvesWhateverTheirNames) {
+  const std::string page = markup();
+  EXPECT_THAT(page, HasSubstr("4/5 ~ old"));
+  EXPECT_THAT(page, HasSubstr("<td class=\"number\">0.140</td>")) << "the last multiplier";
+  EXPECT_THAT(page, HasSubstr("not met"));
 }
 
 TEST_F(HtmlReportTest, AlmostEmptyResultsMakeAShortReport) {

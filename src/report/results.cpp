@@ -35,6 +35,10 @@ const Json& value_at(const Json& json, const std::string& pointer) {
   return json.contains(where) ? json.at(where) : kNothing;
 }
 
+std::string pointer_key(const std::string& key) {
+  return (Json::json_pointer() / key).to_string().substr(1);
+}
+
 std::optional<double> number_at(const Json& json, const std::string& pointer) {
   const Json& value = value_at(json, pointer);
   return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;

@@ -17,6 +17,8 @@ Json load_results(const std::filesystem::path& run_dir);
 
 /// What stands at a JSON pointer such as "/data/split/seed"; null when there is nothing.
 const Json& value_at(const Json& json, const std::string& pointer);
+/// A key as part of a pointer: '~' and '/' are escaped.
+std::string pointer_key(const std::string& key);
 std::optional<double> number_at(const Json& json, const std::string& pointer);
 /// Strings as they are, other values as JSON, "" when there is nothing.
 std::string text_at(const Json& json, const std::string& pointer);

@@ -34,9 +34,17 @@ Section shares_section(const Json& results);
 Section results_section(const Json& results);
 /// Loss curves come from results.json, else from the run's stats.jsonl.
 Section training_section(const Json& results, const std::filesystem::path& run_dir);
+/// Gradient directions, where they were watched (train.direction_statistics).
+Section directions_section(const Json& results);
+/// What was demanded of methods trained under constraints, and the multipliers' paths.
+Section constraints_section(const Json& results);
 Section ratio_section(const Json& results);
+/// Wrong labels, the label model, and whether conditional samples are of the class asked for.
+Section labels_section(const Json& results);
 /// Solvers, guidance and rejection, where methods were sampled in more than one way.
 Section sampling_section(const Json& results);
+/// What conditional models answered when they were asked ([audit] of the run).
+Section audit_section(const Json& results);
 Section classifier_section(const Json& results);
 Section provenance_section(const Json& results);
 

@@ -52,8 +52,12 @@ struct Audit : testing::Test {
 };
 
 TEST_F(Audit, AsksATrainedModelEverythingThatThereIsToAsk) {
-  const Outcome trained = train({});
+  const Outcome trained = train({"audit.methods=[\"elbo\"]", "audit.num=30", "audit.elbo_draws=3"});
   ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto asked = io::read_json(run + "/results.json").at("methods")[0].at("audit");
+  EXPECT_EQ(asked.at("num_images"), 30);
+  EXPECT_FALSE(asked.at("methods").at("elbo").at("numbers").empty());
+  EXPECT_THAT(io::read_file(run + "/report.html"), HasSubstr("<section id=\"audit\""));
   const Outcome all = audit({});
   ASSERT_EQ(all.code, 0) << all.err;
   const nlohmann::json json = found();
@@ -91,6 +95,7 @@ TEST_F(Audit, WordsThatDoNotFitAreRefusedBeforeTraining) {
   };
   refuses("words.of.2=[\"slantin\"]", {"slantin", "slanting"});
   refuses("model.conditional=true", {"conditional"});
+  refuses("audit.methods=[\"elbow\"]", {"elbow", "elbo"});
   refuses("words.debias=[\"lying\"]", {"two words"});
 }
 

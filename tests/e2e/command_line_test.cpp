@@ -1,5 +1,6 @@
 // The forms and flags that scripts rely on.
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -232,6 +233,27 @@ TEST_F(CommandLine, SplitWritesAManifestOfDisjointLists) {
   EXPECT_EQ(split.at("reference").size(), 30u);
   EXPECT_EQ(split.at("heldout").size(), 60u);
   EXPECT_EQ(split.at("sha256").get<std::string>().size(), 64u);
+}
+
+TEST_F(CommandLine, ConvertWritesOneListOfAManifest) {
+  const std::string stripes = scratch / "stripes", manifest = scratch / "split.json";
+  write_striped_idx(stripes, 300);
+  ASSERT_EQ(equipoise({"data", "split", stripes, "--reference-size", "30", "--heldout", "0.2",
+                       "--out", manifest})
+                .code,
+            0);
+  for (const auto& [part, size] :
+       std::map<std::string, int>{{"biased", 210}, {"reference", 30}, {"heldout", 60}}) {
+    const std::string archive = scratch / (part + ".zip");
+    EXPECT_EQ(
+        equipoise({"data", "convert", stripes, archive, "--split", manifest, "--part", part}).code,
+        0);
+    EXPECT_EQ(
+        nlohmann::json::parse(equipoise({"data", "check", archive, "--json"}).out).at("num_images"),
+        size);
+  }
+  expect_failure(equipoise({"data", "convert", stripes, scratch / "x.zip", "--part", "biased"}), 2,
+                 {"--split"});
 }
 
 TEST_F(CommandLine, CheckCountsAndConvertKeepsEveryImage) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -201,6 +202,16 @@ TEST_F(Evaluate, AuditsTheClassifierThatCounts) {
   EXPECT_TRUE(accuracy.at("difference").contains("floor_high"));
 }
 
+TEST_F(Evaluate, MatchesTheClassifiersClassesByName) {
+  write_small_classifier(classifier, 3, {"cat", "bee", "ant"});
+  const auto evaluation = evaluated({"evaluate", "--samples", samples, "--reference",
+                                     reference + "?classes=ant,bee,cat", "--classifier", classifier,
+                                     "--target", "ant=0.5,bee=0.2,cat=0.3"});
+  EXPECT_THAT(evaluation.at("groups").at("names"), testing::ElementsAre("cat", "bee", "ant"));
+  EXPECT_THAT(evaluation.at("groups").at("target").at("shares"),
+              testing::ElementsAre(0.3, 0.2, 0.5));
+}
+
 TEST_F(Evaluate, ComparesTwoModelsOfTheSameLatents) {
   const std::string other = scratch / "other.npz";
   write_samples(other, 60, /*seed=*/2);
@@ -268,6 +279,27 @@ TEST_F(BadEvaluate, ADamagedArchive) {
   io::write_file_atomically(stats, "PK and then nothing");
   expect_failure(equipoise({"evaluate", "--samples", samples, "--reference", stats}), kData,
                  {stats});
+}
+
+TEST_F(BadEvaluate, AClassifierThatNeverSawAGroup) {
+  write_small_classifier(classifier, 3, {"ant", "bee", "dog"});
+  expect_failure(equipoise({"evaluate", "--samples", samples, "--reference",
+                            reference + "?classes=ant,bee,cat", "--classifier", classifier}),
+                 kData, {reference, "never saw", "cat", "ant, bee, dog"});
+}
+
+TEST_F(BadEvaluate, GroupColumnsWithMissingValues) {
+  const std::string archive = scratch / "reference.zip";
+  ASSERT_EQ(equipoise({"data", "convert", reference, archive}).code, 0);
+  std::string table = "name,hair\n";
+  for (int i = 0; i < 90; ++i)
+    table += fmt::format("00000/img{:08}.png,{}\n", i, i < 88 ? "fair" : "");
+  io::write_file_atomically(scratch / "reference.csv", table);
+  expect_failure(
+      equipoise({"evaluate", "--samples", archive, "--reference", archive, "--group", "hair"}),
+      kData, {archive, "'hair'", "2 of 90", "img00000088.png", "unknown"});
+  EXPECT_THAT(equipoise({"data", "check", archive}).out,
+              HasSubstr("2 images have no value of 'hair'"));
 }
 
 TEST_F(BadEvaluate, NamesThatDoNotExist) {

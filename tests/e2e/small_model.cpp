@@ -18,10 +18,12 @@ void write_small_model(const std::filesystem::path& path, int64_t num_classes) {
   diffusion::save_model(path, *diffusion::make_denoiser(config, 1), config);
 }
 
-void write_small_classifier(const std::filesystem::path& path, int64_t num_classes) {
+void write_small_classifier(const std::filesystem::path& path, int64_t num_classes,
+                            const std::vector<std::string>& class_names) {
   const diffusion::NetworkDescription description{
       .shape = {.resolution = 8, .channels = 1, .label_dim = num_classes},
-      .network = {{"type", "CNN"}}};
+      .network = {{"type", "CNN"}},
+      .extra = {{"class_names", class_names}}};
   const auto network = nets::make_classifier_network(description.network, description.shape, 1);
   diffusion::save_classifier(path, nets::state_of(*network), description);
 }
