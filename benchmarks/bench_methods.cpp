@@ -51,15 +51,17 @@ struct Setup {
   }
 
   Terms terms(const std::string& name) const {
-    if (name == "discriminator")
-      return {std::make_shared<guidance::DiscriminatorGuidance>(
-          guidance::DiscriminatorOptions{.weight = 1, .second = 1}, ratio)};
+    if (name == "discriminator") {
+      guidance::DiscriminatorOptions options;
+      options.weight = options.second = 1;
+      return {std::make_shared<guidance::DiscriminatorGuidance>(options, ratio)};
+    }
     if (name == "minority") {
-      const auto classifier = std::make_shared<diffusion::NoisyClassifier>(
+      const guidance::MinorityOptions options;
+      const guidance::LabelSource source{std::make_shared<diffusion::NoisyClassifier>(
           make_discriminator(model.shape, kNumBins),
-          diffusion::NoisyClassifierUse{.labels = std::vector<std::string>(kNumBins)});
-      return {std::make_shared<guidance::MinorityGuidance>(guidance::MinorityOptions{},
-                                                           guidance::LabelSource{classifier})};
+          diffusion::NoisyClassifierUse{.labels = std::vector<std::string>(kNumBins)})};
+      return {std::make_shared<guidance::MinorityGuidance>(options, source)};
     }
     return {};
   }

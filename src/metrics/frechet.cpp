@@ -33,13 +33,30 @@ void check_moments(const at::Tensor& mean, const at::Tensor& covariance, int64_t
   check_finite(covariance, std::string(name) + " covariance");
 }
 
-/// Rows drawn with replacement.
-at::Tensor resample_rows(const at::Tensor& rows, RandomStream& stream) {
-  at::Tensor picked = at::empty({rows.size(0)}, at::kLong);
-  int64_t* index = picked.data_ptr<int64_t>();
-  for (int64_t i = 0; i < rows.size(0); ++i)
-    index[i] = static_cast<int64_t>(stream.below(rows.size(0)));
-  return rows.index_select(0, picked);
+/// X' X, of which only the blocks below the diagonal are computed.
+at::Tensor gram(const at::Tensor& rows) {
+  constexpr int64_t kBlock = 256;
+  const int64_t size = rows.size(1);
+  at::Tensor product = at::empty({size, size}, rows.options());
+  for (int64_t i = 0; i < size; i += kBlock) {
+    const int64_t height = std::min(kBlock, size - i);
+    const at::Tensor left = rows.narrow(1, i, height).t();
+    for (int64_t j = 0; j <= i; j += kBlock) {
+      const int64_t width = std::min(kBlock, size - j);
+      const at::Tensor block = at::matmul(left, rows.narrow(1, j, width));
+      product.narrow(0, i, height).narrow(1, j, width).copy_(block);
+      if (j < i) product.narrow(0, j, width).narrow(1, i, height).copy_(block.t());
+    }
+  }
+  return product;
+}
+
+/// How often each of `num_rows` rows is drawn, with replacement: [num_rows] float64.
+at::Tensor draw_counts(int64_t num_rows, RandomStream& stream) {
+  at::Tensor counts = at::zeros({num_rows}, at::kDouble);
+  for (int64_t i = 0; i < num_rows; ++i)
+    ++counts.data_ptr<double>()[stream.below(static_cast<uint64_t>(num_rows))];
+  return counts;
 }
 
 }  // namespace
@@ -57,7 +74,7 @@ void FeatureMoments::add(const at::Tensor& features) {
   batch.count_ = rows.size(0);
   batch.mean_ = rows.mean(0);
   const at::Tensor centred = rows - batch.mean_;
-  batch.scatter_ = at::matmul(centred.t(), centred);
+  batch.scatter_ = gram(centred);
   merge(batch);
 }
 
@@ -132,8 +149,15 @@ Interval frechet_interval(const at::Tensor& samples, const FrechetReference& ref
                           const BootstrapOptions& options) {
   const at::Tensor rows = samples.to(at::kCPU, at::kDouble);
   const double value = reference.distance_to(moments_of(rows)).value;
+  // A row drawn twice counts twice; those that are not drawn, a third of all, cost nothing.
   const auto distance_of_draw = [&](RandomStream& stream) {
-    return reference.distance_to(moments_of(resample_rows(rows, stream))).value;
+    const at::Tensor counts = draw_counts(rows.size(0), stream);
+    const at::Tensor drawn = counts.nonzero().squeeze(1);
+    const at::Tensor times = counts.index_select(0, drawn).unsqueeze(1);
+    const at::Tensor some = rows.index_select(0, drawn);
+    const at::Tensor mean = (times * some).sum(0) / static_cast<double>(rows.size(0));
+    const at::Tensor scatter = gram(times.sqrt() * (some - mean));
+    return reference.distance_to(mean, scatter / static_cast<double>(rows.size(0) - 1)).value;
   };
   Interval interval =
       centred_interval(value, bootstrap_replicates(distance_of_draw, options), options.level);

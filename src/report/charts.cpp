@@ -368,18 +368,18 @@ Json quantiles_chart(const std::vector<QuantilePoint>& points, const Axis& x, co
 }
 
 Json confusion_chart(const std::vector<std::string>& names,
-                     const std::vector<std::vector<double>>& row_shares) {
+                     const std::vector<std::vector<double>>& row_shares,
+                     const std::string& columns_title) {
   auto rows = Json::array();
   for (size_t truth = 0; truth < row_shares.size(); ++truth) {
     for (size_t predicted = 0; predicted < row_shares[truth].size(); ++predicted)
       rows.push_back({{"true class", class_name(names, truth)},
-                      {"predicted class", class_name(names, predicted)},
+                      {columns_title, class_name(names, predicted)},
                       {"share", row_shares[truth][predicted]}});
   }
-  Json x = category("predicted class"), y = category("true class");
+  Json x = category(columns_title), y = category("true class");
   x["scale"] = y["scale"] = {{"paddingInner", 0.04}, {"paddingOuter", 0}};
-  x["axis"] = {
-      {"title", "predicted class"}, {"orient", "top"}, {"labelAngle", -45}, {"ticks", false}};
+  x["axis"] = {{"title", columns_title}, {"orient", "top"}, {"labelAngle", -45}, {"ticks", false}};
   y["axis"] = {{"title", "true class"}, {"ticks", false}};
   // Pale enough at 100 % for the text on it, in light and dark.
   const Json cells = {{"mark", {{"type", "rect"}, {"color", kAccent}, {"tooltip", true}}},

@@ -91,8 +91,9 @@ struct QuantilePoint {
 };
 Json quantiles_chart(const std::vector<QuantilePoint>& points, const Axis& x, const Axis& y);
 
-/// Rows are true classes, columns predicted ones, each cell the share of its row.
+/// Rows are true classes, columns what was made of them, each cell the share of its row.
 Json confusion_chart(const std::vector<std::string>& names,
-                     const std::vector<std::vector<double>>& row_shares);
+                     const std::vector<std::vector<double>>& row_shares,
+                     const std::string& columns_title);
 
 }  // namespace equipoise::report

@@ -26,7 +26,7 @@ std::vector<Json> examples() {
           calibration_chart({{0.5, 0.4, 10}}),
           histograms_chart({0, 1, 2}, {3, 1}, {1, 1}, {.title = "weight"}),
           quantiles_chart({{1, 0.1, 0.2, 0.5, 0.7, 0.9}}, {.title = "x"}, {.title = "y"}),
-          confusion_chart({"cat"}, {{0.9, 0.1}, {0.2, 0.8}})};
+          confusion_chart({"cat"}, {{0.9, 0.1}, {0.2, 0.8}}, "predicted class")};
 }
 
 TEST(Charts, FitTheirColumnAndHoldTheirOwnData) {

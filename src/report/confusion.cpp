@@ -23,8 +23,9 @@ std::vector<std::vector<double>> row_shares(const Json& matrix) {
 }  // namespace
 
 Panel confusion_panel(const std::string& title, const std::string& alt_text, const Json& matrix,
-                      const std::vector<std::string>& class_names) {
-  return {title, alt_text, confusion_chart(class_names, row_shares(matrix))};
+                      const std::vector<std::string>& class_names,
+                      const std::string& columns_title) {
+  return {title, alt_text, confusion_chart(class_names, row_shares(matrix), columns_title)};
 }
 
 Table confusion_table(const std::string& caption, const Json& matrix,

@@ -38,12 +38,12 @@ Html method_html(const std::string& method, const Json& found,
     html += to_html(numbers);
     return html;
   }
-  html += to_html(
-      Figure{.title = "Images by true value and by the model's own answer",
-             .caption = "Rows are true values; each sums to 100 %.",
-             .panels = {confusion_panel("", "Confusion matrix of " + method, confusion, values)},
-             .data = numbers,
-             .arrangement = Arrangement::kOne});
+  html += to_html(Figure{
+      .title = "Images by true value and by the model's own answer",
+      .caption = "Rows are true values; each sums to 100 %.",
+      .panels = {confusion_panel("", "Confusion matrix of " + method, confusion, values, "answer")},
+      .data = numbers,
+      .arrangement = Arrangement::kOne});
   return html;
 }
 

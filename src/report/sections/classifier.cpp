@@ -31,7 +31,7 @@ Section classifier_section(const Json& results) {
                                  "Confusion matrix of the classifier, accuracy " +
                                      percent_text(number_at(classifier, "/accuracy")) +
                                      "; the counts are in the table below.",
-                                 confusion, names)},
+                                 confusion, names, "predicted class")},
       .data = confusion_table("Test images by true class (rows) and predicted class (columns)",
                               confusion, names),
       .arrangement = Arrangement::kOne});

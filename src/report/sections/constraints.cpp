@@ -28,20 +28,20 @@ Table entries_table(const Json& found) {
   Table table = {.caption = "Constraints at the end of training",
                  .columns = {{"Constraint"},
                              {"Kind"},
+                             {"Verdict"},
                              {"Threshold", true},
                              {"Floor", true},
                              {"Loss", true},
                              {"Held-out loss", true},
-                             {"Multiplier", true},
-                             {"Verdict"}},
+                             {"Multiplier", true}},
                  .rows = {}};
   for (const Json& entry : list_at(found, "/entries"))
     table.rows.push_back({.cells = {text_at(entry, "/name"), text_at(entry, "/kind"),
-                                    number_text(number_at(entry, "/threshold")),
+                                    verdict(entry), number_text(number_at(entry, "/threshold")),
                                     number_text(number_at(entry, "/floor/value")),
                                     number_text(number_at(entry, "/loss")),
                                     number_text(number_at(entry, "/heldout_loss")),
-                                    number_text(number_at(entry, "/multiplier")), verdict(entry)}});
+                                    number_text(number_at(entry, "/multiplier"))}});
   return table;
 }
 

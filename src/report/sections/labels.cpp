@@ -29,15 +29,16 @@ Html matrices_figure(const Json& results) {
                    .panels = {},
                    .data = {}};
   if (shown.is_array()) {
-    figure.panels.push_back(confusion_panel(
-        "Labels shown in training", "Training labels by true class and label shown", shown, names));
+    figure.panels.push_back(confusion_panel("Labels shown in training",
+                                            "Training labels by true class and label shown", shown,
+                                            names, "label shown"));
     figure.data = confusion_table("Training images by true class (rows) and label shown (columns)",
                                   shown, names);
   }
   if (matrix.is_array()) {
     figure.panels.push_back(confusion_panel("Transition matrix that was used",
                                             "Transition matrix that corrects the labels", matrix,
-                                            names));
+                                            names, "label shown"));
     if (!shown.is_array())
       figure.data =
           confusion_table("Chance of each label (columns) by true class (rows)", matrix, names);
