@@ -11,6 +11,7 @@ UNetPlan plan_of(const DhariwalUNetConfig& config, const DataShape& shape) {
   const UNetBlockStyle style{.emb_channels = config.model_channels * config.channel_mult_emb,
                              .channels_per_head = 64,
                              .dropout = config.dropout,
+                             .recompute = config.recompute,
                              .init = pytorch_init(),
                              .init_output = kInitZero,
                              .init_attention = pytorch_init()};
@@ -43,6 +44,9 @@ void DhariwalUNetConfig::fields(FieldVisitor& f) {
   f("attn_resolutions", attn_resolutions, "pixels", "resolutions with self-attention", {1, 4096});
   f("dropout", dropout, "", "probability of zeroing an activation", {0, 1});
   f("label_dropout", label_dropout, "", "probability of training without the class label", {0, 1});
+  f("recompute", recompute, "",
+    "training keeps the blocks' inputs alone and computes the rest again: a fraction of the memory "
+    "for a third more time");
 }
 
 DhariwalUNet::DhariwalUNet(const DhariwalUNetConfig& config, const DataShape& shape,

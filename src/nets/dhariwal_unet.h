@@ -22,6 +22,7 @@ struct DhariwalUNetConfig {
   std::vector<int64_t> attn_resolutions = {32, 16, 8};
   double dropout = 0.10;
   double label_dropout = 0;
+  bool recompute = false;
 
   void fields(FieldVisitor& f);
 };

@@ -180,6 +180,38 @@ INSTANTIATE_TEST_SUITE_P(Networks, EveryNetwork,
                          testing::ValuesIn(NetworkRegistry::instance().names()),
                          [](const auto& info) { return info.param; });
 
+/// Gradients of all parameters, and of the input last.
+std::vector<at::Tensor> gradients(DenoiserNetwork& network, const Case& c) {
+  const ForwardRandomness randomness{7, at::arange(3)};
+  std::vector<int64_t> sizes = c.item();
+  sizes.insert(sizes.begin(), 3);
+  const at::Tensor x = random(sizes).requires_grad_();
+  std::vector<at::Tensor> wanted = network.parameters();
+  wanted.push_back(x);
+  const at::Tensor y = network.forward(x, at::full({3}, 0.4), {.randomness = &randomness});
+  return torch::autograd::grad({y.square().sum()}, wanted, {}, c10::nullopt, false,
+                               /*allow_unused=*/true);
+}
+
+TEST(Recompute, ChangesNoGradient) {
+  for (const char* type : {"SongUNet", "DhariwalUNet", "PatchUNet"}) {
+    Case c = small_case(type);
+    const auto kept = gradients(*make(c), c);
+    c.config["recompute"] = true;
+    const auto again = gradients(*make(c), c);
+    ASSERT_EQ(kept.size(), again.size());
+    for (size_t i = 0; i < kept.size(); ++i) {
+      ASSERT_EQ(kept[i].defined(), again[i].defined()) << type << " " << i;
+      // Sums over uses of one tensor are taken in another order.
+      if (kept[i].defined()) {
+        EXPECT_LE((again[i] - kept[i]).abs().max().item<double>(),
+                  1e-5 * kept[i].abs().max().item<double>())
+            << type << " " << i;
+      }
+    }
+  }
+}
+
 TEST(MakeDenoiserNetwork, NamesTheNearestType) {
   try {
     make_denoiser_network({{"type", "SongUnet"}}, {}, 0);

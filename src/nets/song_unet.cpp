@@ -18,6 +18,7 @@ UNetBlockStyle block_style(const SongUNetConfig& config) {
           .resample_filter = config.resample_filter,
           .use_skip_projection = true,
           .use_adaptive_scale = false,
+          .recompute = config.recompute,
           .init = kInit,
           .init_output = kInitOutput,
           .init_attention = {InitLaw::kXavierUniform, std::sqrt(0.2)}};
@@ -72,6 +73,9 @@ void SongUNetConfig::fields(FieldVisitor& f) {
   f.choice("decoder_type", decoder_type, {"standard", "skip"},
            "skip: every level adds to the output image");
   f("resample_filter", resample_filter, "", "taps of the filter that halves and doubles images");
+  f("recompute", recompute, "",
+    "training keeps the blocks' inputs alone and computes the rest again: a fraction of the memory "
+    "for a third more time");
 }
 
 SongUNet::SongUNet(const SongUNetConfig& config, const DataShape& shape, uint64_t init_seed)

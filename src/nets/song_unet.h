@@ -29,6 +29,7 @@ struct SongUNetConfig {
   std::string encoder_type = "standard";
   std::string decoder_type = "standard";
   std::vector<double> resample_filter = {1, 1};
+  bool recompute = false;
 
   void fields(FieldVisitor& f);
 };

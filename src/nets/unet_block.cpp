@@ -1,8 +1,11 @@
 #include "nets/unet_block.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "nets/recompute.h"
 
 namespace equipoise::nets {
 namespace {
@@ -30,6 +33,7 @@ UNetBlock::UNetBlock(ParameterInit& init, const UNetBlockShape& shape, const UNe
       dropout_(style.dropout),
       skip_scale_(style.skip_scale),
       use_adaptive_scale_(style.use_adaptive_scale),
+      recompute_(style.recompute),
       layer_(layer) {
   const int64_t in = shape.in_channels, out = shape.out_channels;
   const auto conv = [&](int64_t from, int64_t to, int64_t kernel, Resample resample,
@@ -57,6 +61,18 @@ UNetBlock::UNetBlock(ParameterInit& init, const UNetBlockShape& shape, const UNe
 
 at::Tensor UNetBlock::forward(const at::Tensor& x, const at::Tensor& emb,
                               const ForwardRandomness* randomness) const {
+  if (!recompute_) return computed(x, emb, randomness);
+  std::optional<ForwardRandomness> kept;
+  if (randomness != nullptr) kept = *randomness;
+  return recomputed(
+      [this, kept](const Tensors& inputs) {
+        return computed(inputs[0], inputs[1], kept ? &*kept : nullptr);
+      },
+      {x, emb}, parameters());
+}
+
+at::Tensor UNetBlock::computed(const at::Tensor& x, const at::Tensor& emb,
+                               const ForwardRandomness* randomness) const {
   at::Tensor hidden = conditioned(conv0_->forward(norm0_->forward_silu(x)), emb);
   hidden = conv1_->forward(dropout(hidden, dropout_, randomness, layer_));
   const at::Tensor result = scaled_sum(skip_ ? skip_->forward(x) : x, hidden, skip_scale_);

@@ -23,6 +23,7 @@ struct UNetBlockStyle {
   bool use_skip_projection = false;
   /// Embedding gives scale and shift after the norm; otherwise a shift before it.
   bool use_adaptive_scale = true;
+  bool recompute = false;  ///< training keeps a block's inputs alone (nets/recompute.h)
   InitScheme init = {}, init_output = {}, init_attention = {};
 };
 
@@ -49,13 +50,15 @@ class UNetBlock : public torch::nn::Module {
   int64_t in_channels() const { return in_channels_; }
 
  private:
+  at::Tensor computed(const at::Tensor& x, const at::Tensor& emb,
+                      const ForwardRandomness* randomness) const;
   at::Tensor conditioned(const at::Tensor& hidden, const at::Tensor& emb) const;
   at::Tensor attended(const at::Tensor& x) const;
 
   int64_t in_channels_;
   int64_t num_heads_ = 0;
   double dropout_, skip_scale_;
-  bool use_adaptive_scale_;
+  bool use_adaptive_scale_, recompute_;
   uint32_t layer_;
   std::shared_ptr<GroupNorm> norm0_, norm1_, norm2_;
   std::shared_ptr<Conv2d> conv0_, conv1_, skip_, qkv_, proj_;

@@ -205,10 +205,10 @@ TEST_F(WholeJob, PreviewsShowTrainingAndDoNotChangeIt) {
 }
 
 TEST_F(WholeJob, ThePlanTellsTheMemoryOfEveryNetworkAndWritesNothing) {
-  const auto activations_with = [&](const std::string& micro_batch_size) {
+  const auto activations_with = [&](const std::string& assignment) {
     Arguments arguments = run_arguments();
     arguments.insert(arguments.end(), {"--plan", "--set", "train.batch_size=512", "--set",
-                                       "train.micro_batch_size=" + micro_batch_size});
+                                       "train.micro_batch_size=64", "--set", assignment});
     const Outcome outcome = equipoise(arguments);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     for (const char* network : {"classifier CNN", "discriminator CNN", "denoiser SongUNet"})
@@ -220,9 +220,10 @@ TEST_F(WholeJob, ThePlanTellsTheMemoryOfEveryNetworkAndWritesNothing) {
     EXPECT_TRUE(std::regex_search(outcome.out, match, row)) << outcome.out;
     return match.empty() ? 0.0 : std::stod(match[1]);
   };
-  const double small = activations_with("64");
+  const double small = activations_with("train.micro_batch_size=64");
   EXPECT_GT(small, 0.1);
-  EXPECT_NEAR(activations_with("256") / small, 4, 0.5);
+  EXPECT_NEAR(activations_with("train.micro_batch_size=256") / small, 4, 0.5);
+  EXPECT_LT(activations_with("model.network.recompute=true") / small, 0.7);
   EXPECT_FALSE(fs::exists(run));
 }
 
