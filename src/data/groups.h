@@ -21,8 +21,8 @@ struct Grouping {
   /// Images of each group among `indices`.
   std::vector<int64_t> count(const at::Tensor& indices) const;
 };
-/// Throws UsageError for an unknown attribute, DataError for images without a value of it. A set without labels, grouped by "class", is one
-/// group named "all".
+/// A set without labels, grouped by "class", is one group named "all". Throws UsageError for an
+/// unknown attribute, DataError for images without a value of it.
 Grouping group_images(const ImageSet& set, const std::vector<std::string>& attributes);
 
 /// The attributes that `text` crosses: "gender", or "genderxrace". An 'x' that belongs to a known
