@@ -12,7 +12,6 @@ import os
 import pathlib
 import re
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -31,21 +30,14 @@ PEERS = {
 }
 
 
-def read_safetensors(path):
-    data = pathlib.Path(path).read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    kinds = {"F16": np.float16, "F32": np.float32}
-    return {name: np.frombuffer(data, kinds[entry["dtype"]], int(np.prod(entry["shape"])), 8 + length + entry["data_offsets"][0])
-            .reshape(entry["shape"]).astype(np.float32) for name, entry in header.items() if name != "__metadata__"}
-
-
 def make_descriptor(path):
     """As a researcher would write it: every layer an operator."""
     import torch
     import torch.nn.functional as F
 
-    weights = {name: torch.from_numpy(value) for name, value in read_safetensors(path).items()}
+    from peer_pytorch import read_safetensors
+
+    weights = read_safetensors(path)
     names = sorted({name.split(".")[0] for name in weights if name.startswith("conv") and ".conv1." in name},
                    key=lambda name: (int(re.search(r"\d+", name).group()), "_out" in name, "_down" not in name, name))
 
