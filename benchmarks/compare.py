@@ -29,6 +29,7 @@ PEERS = {
 # ours: program, name; the peer's: script, arguments
 WORK = [
     ("bench_training", "train/S/64", "peer_pytorch.py", ["S", "train", "64"]),
+    ("bench_training", "train_tiw/S/64", "peer_pytorch.py", ["S", "train_tiw", "64"]),
     ("bench_sampling", "forward/S/64", "peer_pytorch.py", ["S", "forward", "64"]),
     ("bench_sampling", "forward/S/8", "peer_pytorch.py", ["S", "forward", "8"]),
     ("bench_sampling", "forward/S/1", "peer_pytorch.py", ["S", "forward", "1"]),

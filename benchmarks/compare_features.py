@@ -35,7 +35,7 @@ def make_descriptor(path):
     import torch
     import torch.nn.functional as F
 
-    from peer_pytorch import read_safetensors
+    from peer_networks import read_safetensors
 
     weights = read_safetensors(path)
     names = sorted({name.split(".")[0] for name in weights if name.startswith("conv") and ".conv1." in name},

@@ -14,60 +14,11 @@ import math
 import time
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from peer_pytorch import denoise, make, read_safetensors
+from peer_networks import Discriminator, denoise, make, read_safetensors
 
 STEPS, SIGMA_MIN, SIGMA_MAX, RHO = 18, 0.002, 80, 7
-BETA_MIN, BETA_MAX = 0.1, 20
 MAX_CALLS = 3 * (2 * STEPS - 1)
-
-
-class TimedBlock(nn.Module):
-    def __init__(self, channels_in, channels, emb):
-        super().__init__()
-        self.norm0 = nn.GroupNorm(min(32, channels_in // 4), channels_in)
-        self.conv0 = nn.Conv2d(channels_in, channels, 3, padding=1)
-        self.affine = nn.Linear(emb, 2 * channels)
-        self.norm1 = nn.GroupNorm(min(32, channels // 4), channels)
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else None
-
-    def forward(self, x, emb):
-        scale, shift = self.affine(emb)[:, :, None, None].chunk(2, 1)
-        hidden = self.conv0(F.avg_pool2d(F.silu(self.norm0(x)), 2))
-        hidden = self.conv1(F.silu(self.norm1(hidden) * (1 + scale) + shift))
-        shortcut = F.avg_pool2d(x, 2)
-        return (self.skip(shortcut) if self.skip else shortcut) + hidden
-
-
-class Discriminator(nn.Module):
-    """Log-odds of a noised image, shown as the variance-preserving process has it."""
-
-    def __init__(self, channels_image, channels=(32, 64, 128), emb=128):
-        super().__init__()
-        self.emb = emb
-        self.map_time0, self.map_time1 = nn.Linear(emb, emb), nn.Linear(emb, emb)
-        self.first = nn.Conv2d(channels_image, channels[0], 3, padding=1)
-        widths = (channels[0], *channels)
-        for stage, width in enumerate(channels):
-            setattr(self, f"stage{stage}_block0", TimedBlock(widths[stage], width, emb))
-        self.stages = len(channels)
-        self.norm = nn.GroupNorm(min(32, channels[-1] // 4), channels[-1])
-        self.out = nn.Linear(channels[-1], 1)
-
-    def forward(self, x, sigma):
-        exponent = torch.log1p(sigma**2)
-        tau = 2 * exponent / (BETA_MIN + (BETA_MIN**2 + 2 * (BETA_MAX - BETA_MIN) * exponent).sqrt())
-        frequencies = (1 / 10000) ** (torch.arange(self.emb // 2) / (self.emb // 2))
-        angles = (999 * tau.float())[:, None] * frequencies
-        emb = torch.cat([angles.cos(), angles.sin()], 1)
-        emb = F.silu(self.map_time1(F.silu(self.map_time0(emb))))
-        hidden = self.first((x / (1 + sigma**2).sqrt()[:, None, None, None]).float())
-        for stage in range(self.stages):
-            hidden = getattr(self, f"stage{stage}_block0")(hidden, emb)
-        return self.out(F.silu(self.norm(hidden)).mean((2, 3)))[:, 0].double()
 
 
 def noise_levels():

@@ -97,7 +97,10 @@ Action declare_audit(CLI::App& command) {
   command.add_option("--draws", job.num_draws, "Draws of noise an image and step")
       ->capture_default_str()
       ->type_name("N");
-  command.add_option("--elbo-draws", job.elbo_draws, "Draws of step and noise an image, for elbo")
+  command
+      .add_option("--elbo-draws", job.elbo_draws,
+                  "Draws of step and noise an image, for elbo; 0 = as many forward passes as "
+                  "score_decomposition takes")
       ->capture_default_str()
       ->type_name("N");
   command.add_option("--tolerance", job.tolerance, "How far from 0 a balance may be")

@@ -52,10 +52,12 @@ Action declare_score(CLI::App& command) {
           .add_option("--lpips-weights", flags->lpips.backbone_weights, "The backbone's weights")
           ->type_name("FILE.safetensors")
           ->group("Distance");
-  command.add_option("--lpips-heads", flags->lpips.heads, "The linear heads' weights")
-      ->type_name("FILE.safetensors")
-      ->needs(weights)
-      ->group("Distance");
+  CLI::Option* heads =
+      command.add_option("--lpips-heads", flags->lpips.heads, "The linear heads' weights")
+          ->type_name("FILE.safetensors")
+          ->needs(weights)
+          ->group("Distance");
+  weights->needs(heads);
   command.add_option("--seed", flags->job.seed, "Seed of the noise")
       ->capture_default_str()
       ->type_name("N");

@@ -1,5 +1,6 @@
 #include "audit/elbo_classifier.h"
 
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 
@@ -11,6 +12,7 @@ namespace equipoise::audit {
 namespace {
 
 constexpr int64_t kNumTimes = 999;
+constexpr int64_t kMinDraws = 2;  // one has no spread
 
 at::Tensor element_losses(const at::Tensor& predicted, const at::Tensor& noise, ElementLoss loss) {
   const at::Tensor error = predicted - noise;
@@ -56,7 +58,7 @@ at::Tensor ElboClassification::margins() const {
 ElboClassification classify_by_elbo(const diffusion::Denoiser& denoiser, const at::Tensor& images,
                                     const std::vector<Prompt>& classes,
                                     const ElboOptions& options) {
-  if (classes.size() < 2 || options.num_times < 2)
+  if (classes.size() < 2 || options.num_times < kMinDraws)
     throw UsageError({.where = "ELBO classifier",
                       .what = "a comparison takes two class prompts and two draws at least",
                       .got = std::to_string(classes.size()) + " prompts, " +
@@ -81,6 +83,15 @@ ElboClassification classify_by_elbo(const diffusion::Denoiser& denoiser, const a
   });
   result.predicted = result.losses.argmin(1);
   return result;
+}
+
+int64_t elbo_passes(size_t num_classes, const ElboOptions& options) {
+  return static_cast<int64_t>(num_classes) * options.num_times;
+}
+
+int64_t elbo_draws_for(int64_t forward_passes, size_t num_classes) {
+  const auto per_draw = static_cast<int64_t>(num_classes);
+  return std::max(kMinDraws, (forward_passes + per_draw - 1) / per_draw);
 }
 
 }  // namespace equipoise::audit

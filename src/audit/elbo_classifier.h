@@ -42,4 +42,9 @@ struct ElboClassification {
 ElboClassification classify_by_elbo(const diffusion::Denoiser& denoiser, const at::Tensor& images,
                                     const std::vector<Prompt>& classes, const ElboOptions& options);
 
+/// Forward passes an image that this takes.
+int64_t elbo_passes(size_t num_classes, const ElboOptions& options);
+/// The least num_times that takes no fewer forward passes than another method's, for comparisons.
+int64_t elbo_draws_for(int64_t forward_passes, size_t num_classes);
+
 }  // namespace equipoise::audit

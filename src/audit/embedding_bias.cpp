@@ -70,8 +70,7 @@ nlohmann::ordered_json to_json(const BiasPoint& point) {
 }
 
 std::vector<AuditNumber> bias_numbers(const std::vector<BiasPoint>& points,
-                                      const std::string& first, const std::string& second,
-                                      const std::string& recipe) {
+                                      const std::string& first, const std::string& second) {
   std::vector<AuditNumber> numbers;
   for (const BiasPoint& point : points) {
     const double delta = point.embedding.difference;
@@ -84,12 +83,12 @@ std::vector<AuditNumber> bias_numbers(const std::vector<BiasPoint>& points,
                      "0.1 at 128 dimensions may be the projection's."});
     numbers.push_back({.name = fmt::format("share of '{}' for '{}'", first, point.word),
                        .interval = point.output.share,
-                       .recipe = recipe,
+                       .recipe = point.recipe,
                        .not_said = "The share is the judge's: its own errors are in it."});
     numbers.push_back(
         {.name = fmt::format("balance of '{}' and '{}' for '{}'", first, second, point.word),
          .interval = point.output.balance,
-         .recipe = recipe,
+         .recipe = point.recipe,
          .not_said = "A balance of 0 does not mean that single images are neutral: opposite "
                      "images cancel."});
   }

@@ -44,6 +44,7 @@ struct BiasPoint {
   std::string word;
   EmbeddingBias embedding;
   OutputBias output;
+  std::string recipe = {};  ///< what images `output` is of, and who judged them
 };
 /// Y_w - 1/2 on delta_w; several models (seeds of the projection) may be pooled. Throws as fit_line.
 LinearFit relate(const std::vector<BiasPoint>& points, double level = 0.95);
@@ -51,7 +52,6 @@ LinearFit relate(const std::vector<BiasPoint>& points, double level = 0.95);
 nlohmann::ordered_json to_json(const BiasPoint& point);
 /// delta_w has no sampling error: its interval is a point.
 std::vector<AuditNumber> bias_numbers(const std::vector<BiasPoint>& points,
-                                      const std::string& first, const std::string& second,
-                                      const std::string& recipe);
+                                      const std::string& first, const std::string& second);
 
 }  // namespace equipoise::audit

@@ -27,13 +27,15 @@ struct LipschitzOptions : ProbeOptions {
 /// At one noise level.
 struct LipschitzAtStep {
   int64_t step = 0;
-  at::Tensor ratios;  ///< [N,pairs] score difference over distance of the conditions
-  at::Tensor gaps;    ///< [N,pairs] |eps_y - eps_y'|^2
+  /// [N,pairs] score difference over distance of the conditions, mean over draws
+  at::Tensor ratios;
+  at::Tensor largest_ratios;  ///< [N,pairs] the same, largest over draws
+  at::Tensor gaps;            ///< [N,pairs] |eps_y - eps_y'|^2, mean over draws
   /// [N,P] largest singular value of the derivative of the score in the condition, at each prompt;
   /// undefined without iterations.
   at::Tensor local;
 
-  double largest() const { return ratios.max().item<double>(); }
+  double largest() const { return largest_ratios.max().item<double>(); }
 };
 
 struct LipschitzEstimate {
@@ -41,14 +43,17 @@ struct LipschitzEstimate {
   std::vector<LipschitzAtStep> steps;
 };
 
-/// All prompts need a condition, no two the same. Mean over options.num_draws.
+/// All prompts need a condition, no two the same.
 ///
-/// Local values: power iteration on J' J, J' u by autograd and J v by a central difference, from a
+/// Local values, at the first draw: power iteration on J' J, J' u by autograd and J v by a central difference, from a
 /// random v. Random: as noisy_images; v of image i from stream (seed, kNoise, i, prompt).
 /// Throws: UsageError for fewer than two prompts or coinciding conditions.
 LipschitzEstimate estimate_lipschitz(const diffusion::Denoiser& denoiser, const at::Tensor& images,
                                      const std::vector<Prompt>& prompts,
                                      const LipschitzOptions& options);
+
+/// Forward passes an image that this takes; backward ones are not counted.
+int64_t lipschitz_passes(size_t num_prompts, const LipschitzOptions& options);
 
 /// w_s with KL = sum_s w_s gap_s: of the two laws of whole sampling paths, when the reverse steps
 /// have variance beta_t,

@@ -1,5 +1,6 @@
 #include "audit/lipschitz.h"
 
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 
@@ -74,6 +75,44 @@ TEST(Lipschitz, PairsOfALinearScoreStayBelowIt) {
                   1e-6 * expected);
     }
   }
+}
+
+/// eps(x, e) = (1 + |x|^2) e: how far prompts are told apart depends on the noise. Remembers the
+/// largest and the mean factor of all it is asked about.
+class NoisyFactor : public diffusion::Denoiser {
+ public:
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const diffusion::Conditions& conditions) const override {
+    const at::Tensor factor = 1 + x.square().sum(1, /*keepdim=*/true);
+    largest = std::max(largest, factor.max().item<double>());
+    sum += factor.sum().item<double>();
+    count += factor.numel();
+    return x - sigma.unsqueeze(1) * factor * conditions.class_labels.to(at::kDouble);
+  }
+  mutable double largest = 0, sum = 0;
+  mutable int64_t count = 0;
+};
+
+TEST(Lipschitz, TheEstimateIsTheLargestOverAllDraws) {
+  const NoisyFactor denoiser;
+  const at::Tensor images = random_normal(2, Purpose::kToyData, at::arange(5), {4});
+  const std::vector<Prompt> prompts{{"a", at::eye(4)[0]}, {"b", at::eye(4)[1]}};
+  LipschitzOptions options;
+  options.steps = {500};
+  options.num_draws = 20;
+  options.power_iterations = 0;
+  const LipschitzEstimate found = estimate_lipschitz(denoiser, images, prompts, options);
+  const double unit = 1 / std::sqrt(1 - alpha_bar_of_step(500));
+  const double mean = denoiser.sum / static_cast<double>(denoiser.count);
+  EXPECT_NEAR(found.steps[0].largest(), denoiser.largest * unit, 1e-6);
+  EXPECT_NEAR(found.steps[0].ratios.mean().item<double>(), mean * unit, 1e-6);
+  EXPECT_GT(denoiser.largest, 2 * mean) << "draws are much alike: the test is blind";
+
+  const std::vector<AuditNumber> numbers = lipschitz_numbers(found, prompts, options);
+  EXPECT_NEAR(numbers[0].interval.value, mean * unit, 1e-6);
+  EXPECT_NEAR(numbers[1].interval.value, denoiser.largest * unit, 1e-6);
+  EXPECT_LE(numbers[1].interval.low, numbers[1].interval.value);
+  EXPECT_GE(numbers[1].interval.high, numbers[1].interval.value);
 }
 
 // Two laws N(mu, 1/4) half a unit apart: eps differs by sqrt(1 - abar) sqrt(abar) / (2 v), v =

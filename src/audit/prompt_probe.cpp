@@ -96,9 +96,11 @@ void for_each_chunk(int64_t total, const ProbeOptions& options,
   });
 }
 
-std::string probe_recipe(int64_t num_images, const ProbeOptions& options) {
-  return fmt::format("t = {} of ddpm_linear_1000; {} images, {} draws of noise, seed {}",
-                     fmt::join(options.steps, ", "), num_images, options.num_draws, options.seed);
+std::string probe_recipe(int64_t num_images, int64_t forward_passes, const ProbeOptions& options) {
+  return fmt::format(
+      "t = {} of ddpm_linear_1000; {} images, {} draws of noise, {} forward passes an image, seed "
+      "{}",
+      fmt::join(options.steps, ", "), num_images, options.num_draws, forward_passes, options.seed);
 }
 
 }  // namespace equipoise::audit

@@ -67,7 +67,7 @@ at::Tensor predict(const diffusion::Denoiser& denoiser, const NoisyImages& noisy
 void for_each_chunk(int64_t total, const ProbeOptions& options,
                     const std::function<void(int64_t begin, int64_t end)>& visit);
 
-/// "t = 5, 20, 100; 250 images, 2 draws of noise, seed 0": for recipes.
-std::string probe_recipe(int64_t num_images, const ProbeOptions& options);
+/// "t = 5, 20, 100; 250 images, 2 draws of noise, 15 forward passes an image, seed 0": for recipes.
+std::string probe_recipe(int64_t num_images, int64_t forward_passes, const ProbeOptions& options);
 
 }  // namespace equipoise::audit

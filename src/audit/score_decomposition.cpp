@@ -107,4 +107,8 @@ ScoreDecomposition decompose_scores(const diffusion::Denoiser& denoiser, const a
   return result;
 }
 
+int64_t decomposition_passes(size_t num_classes, const ProbeOptions& options) {
+  return static_cast<int64_t>((num_classes + 1) * options.steps.size()) * options.num_draws;
+}
+
 }  // namespace equipoise::audit

@@ -61,4 +61,7 @@ ScoreDecomposition decompose_scores(const diffusion::Denoiser& denoiser, const a
                                     const std::vector<Prompt>& classes, const Prompt& neutral,
                                     const DecompositionOptions& options);
 
+/// Forward passes an image that this takes.
+int64_t decomposition_passes(size_t num_classes, const ProbeOptions& options);
+
 }  // namespace equipoise::audit

@@ -61,9 +61,16 @@ ScoreSimilarity compare_scores(const diffusion::Denoiser& denoiser, const at::Te
   return result;
 }
 
+int64_t similarity_passes(size_t num_prompts, const ProbeOptions& options) {
+  return static_cast<int64_t>((num_prompts + 1) * options.steps.size());
+}
+
 std::vector<AuditNumber> similarity_numbers(const ScoreSimilarity& similarity,
                                             const std::vector<Prompt>& prompts,
                                             const Prompt& neutral, const ProbeOptions& options) {
+  const std::string recipe = probe_recipe(similarity.across_prompts.front().cosines.size(0),
+                                          similarity_passes(prompts.size(), options), options) +
+                             ", first draw alone";
   std::vector<AuditNumber> numbers;
   for (size_t s = 0; s < similarity.steps.size(); ++s)
     for (size_t i = 0; i < prompts.size(); ++i)
@@ -74,7 +81,7 @@ std::vector<AuditNumber> similarity_numbers(const ScoreSimilarity& similarity,
               {.name = fmt::format("cosine of {} '{}', '{}' at t = {}", of, prompts[i].name,
                                    prompts[j].name, similarity.steps[s]),
                .interval = table.entry(static_cast<int64_t>(i), static_cast<int64_t>(j), options),
-               .recipe = probe_recipe(table.cosines.size(0), options) + ", first draw alone",
+               .recipe = recipe,
                .not_said = not_said});
         };
         add(similarity.across_prompts[s], "scores",
@@ -93,8 +100,7 @@ std::vector<AuditNumber> similarity_numbers(const ScoreSimilarity& similarity,
                                  similarity.steps[i], similarity.steps[j]),
              .interval = similarity.across_steps[p].entry(static_cast<int64_t>(i),
                                                           static_cast<int64_t>(j), options),
-             .recipe = probe_recipe(similarity.across_steps[p].cosines.size(0), options) +
-                       ", first draw alone, the same noise at both steps",
+             .recipe = recipe + ", the same noise at both steps",
              .not_said =
                  "A high cosine does not mean that the prompt acts alike at both steps: the "
                  "noise in common is most of it."});

@@ -41,6 +41,9 @@ ScoreSimilarity compare_scores(const diffusion::Denoiser& denoiser, const at::Te
                                const ProbeOptions& options,
                                Prediction prediction = Prediction::kNoise);
 
+/// Forward passes an image that this takes.
+int64_t similarity_passes(size_t num_prompts, const ProbeOptions& options);
+
 /// Entries above the diagonal of all tables.
 std::vector<AuditNumber> similarity_numbers(const ScoreSimilarity& similarity,
                                             const std::vector<Prompt>& prompts,

@@ -104,12 +104,22 @@ TEST(WordSchedule, CrossedGroupsHaveTheWordsOfTheirParts) {
 }
 
 TEST(WordSchedule, RefusesGroupsWithoutWordsAndWordsWithoutAGroup) {
-  EXPECT_THROW(make_word_schedule({"Female", "Male"}, {{"Female", {"woman"}}}, {"woman"}),
-               UsageError);
-  EXPECT_THROW(
-      make_word_schedule({"Female"}, {{"Female", {"woman"}}, {"Mal", {"man"}}}, {"woman", "man"}),
-      UsageError);
-  EXPECT_THROW(make_word_schedule({"Female"}, {{"Female", {"woman"}}}, {"women"}), UsageError);
+  const auto problem_of = [](const std::vector<std::string>& groups, const WordsByValue& by_value,
+                             const std::vector<std::string>& vocabulary) -> std::string {
+    try {
+      make_word_schedule(groups, by_value, vocabulary);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(
+      problem_of({"Female", "Male"}, {{"Female", {"woman"}}, {"Mal", {"man"}}}, {"woman", "man"}),
+      "[[words.of]] groups and words do not match: got groups without words: Male; words "
+      "without a group: Mal, expected words for each of Female, Male.");
+  EXPECT_EQ(problem_of({"Female"}, {{"Female", {"woman"}}}, {"women"}),
+            "[word of the vocabulary] unknown word of the vocabulary 'woman': expected one of: "
+            "women. Did you mean 'women'?");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <ATen/ATen.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -97,12 +98,30 @@ TEST(WordTable, OrthogonalWordsAreAllEquallyFar) {
   EXPECT_THROW(make_orthogonal_table(kWords, 2), UsageError);
 }
 
+std::string problem_of(const WordVectors& file, const std::vector<std::string>& words,
+                       const WordTableOptions& options = {}) {
+  try {
+    make_word_table(file, words, options, "test");
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
 TEST(WordTable, RefusesWordsThatNoModelCanTellApart) {
-  const WordVectors same({"man", "gent"}, at::ones({2, 5}));
-  EXPECT_THROW(make_word_table(same, {"man", "gent"}, {}, "test"), UsageError);
-  EXPECT_THROW(make_word_table(vectors(), {"man", "man"}, {}, "test"), UsageError);
-  EXPECT_THROW(make_word_table(vectors(), {"man", "woma"}, {}, "test"), UsageError);
-  EXPECT_THROW(make_word_table(vectors(), kWords, {.debias = {"man"}}, "test"), UsageError);
+  const WordVectors same({"man", "gent", "king"},
+                         at::tensor({1.f, 1.f, 2.f, 2.f, 1.f, 0.f}).reshape({3, 2}));
+  EXPECT_EQ(problem_of(same, {"man", "king", "gent"}),
+            "[words] these words have one vector, which no model can tell apart: got man, gent, "
+            "expected words that differ.");
+  EXPECT_EQ(problem_of(vectors(), {"man", "woman", "man"}),
+            "[words] a word comes twice: got man, woman, man.");
+}
+
+TEST(WordTable, RefusesUnknownWordsAndHalfADirection) {
+  EXPECT_THAT(problem_of(vectors(), {"man", "woma"}), testing::HasSubstr("'woma' (near: 'woman'"));
+  EXPECT_EQ(problem_of(vectors(), kWords, {.debias = {"man"}}),
+            "[words] debias names the two ends of one direction: got man, expected two words.");
 }
 
 TEST(WordTable, RefusesBrokenMetadata) {

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/config.h"
+#include "core/error.h"
 #include "diffusion/model_file.h"
 #include "diffusion/per_item.h"
 
@@ -39,6 +40,17 @@ LoadedRatio load_discriminator_ratio(const std::filesystem::path& path, at::Devi
   return {.ratio = std::make_shared<DiscriminatorRatio>(loaded.network, use),
           .shape = loaded.description.shape,
           .use = use};
+}
+
+LoadedRatio load_noisy_ratio(const std::filesystem::path& path, at::Device device) {
+  LoadedRatio loaded = load_discriminator_ratio(path, device);
+  if (!loaded.use.time_dependent)
+    throw UsageError({.where = path.string(),
+                      .what = "this discriminator was trained on clean images only",
+                      .got = "time_dependent = false",
+                      .expected = "one that knows every noise level",
+                      .hint = "Train one with 'equipoise guide'"});
+  return loaded;
 }
 
 }  // namespace equipoise::diffusion

@@ -60,5 +60,7 @@ struct LoadedRatio {
 /// Throws: DataError as load_discriminator; UsageError when the file says nothing of its training.
 LoadedRatio load_discriminator_ratio(const std::filesystem::path& path,
                                      at::Device device = at::kCPU);
+/// The same; throws UsageError for a ratio that knows clean images only.
+LoadedRatio load_noisy_ratio(const std::filesystem::path& path, at::Device device = at::kCPU);
 
 }  // namespace equipoise::diffusion

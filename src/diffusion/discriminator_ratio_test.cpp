@@ -1,6 +1,7 @@
 #include "diffusion/discriminator_ratio.h"
 
 #include <cmath>
+#include <numbers>
 
 #include <gtest/gtest.h>
 
@@ -20,6 +21,25 @@ TEST(DiscriminatorRatio, RecoversTwoShiftedGaussiansInVeScale) {
   const at::Tensor x = at::tensor({-1.0f, 0.5f, 3.0f}).reshape({3, 1});
   const at::Tensor expected = 2 * x.flatten() / (1 + kSigmas.square());
   EXPECT_LT((ratio.log_ratio(x, kSigmas) - expected).abs().max().item<double>(), 1e-5);
+}
+
+// Data N(0, 1), model N(m, 1): E_model[e^l] = 1 and E_data[e^-l] = 1 at every noise level, by the
+// trapezoidal rule.
+TEST(DiscriminatorRatio, AveragesToOneOverBothLaws) {
+  const double m = 0.8;
+  const DiscriminatorRatio ratio(std::make_shared<LineDiscriminator>(-m, m * m / 2));
+  for (const double sigma : {0.0, 0.05, 1.0, 20.0}) {
+    const double variance = 1 + sigma * sigma, width = 20 * std::sqrt(variance) / 4000;
+    const at::Tensor x = width * (at::arange(4001, at::kDouble) - 2000);
+    const auto density = [&](double mean) {
+      return (-(x - mean).square() / (2 * variance)).exp() /
+             std::sqrt(2 * std::numbers::pi * variance);
+    };
+    const at::Tensor log_ratio =
+        ratio.log_ratio(x.unsqueeze(1).to(at::kFloat), at::full({4001}, sigma)).to(at::kDouble);
+    EXPECT_NEAR((density(m) * log_ratio.exp()).sum().item<double>() * width, 1, 1e-4) << sigma;
+    EXPECT_NEAR((density(0) * (-log_ratio).exp()).sum().item<double>() * width, 1, 1e-4) << sigma;
+  }
 }
 
 TEST(DiscriminatorRatio, GradientInXIsTheScaledGradientInZ) {

@@ -3,9 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
-
-#include <torch/types.h>
 
 #include "core/fields.h"
 
@@ -33,10 +30,5 @@ struct EmaConfig {
 /// 0).
 /// Source: Karras et al. 2022 (arXiv:2206.00364), reference training loop.
 double ema_decay(const EmaConfig& config, int64_t batch_size, int64_t images_seen);
-
-/// average <- decay average + (1 - decay) current, tensor by tensor, in place. Both lists in one
-/// order.
-void update_ema(std::vector<at::Tensor>& average, const std::vector<at::Tensor>& current,
-                double decay);
 
 }  // namespace equipoise::diffusion

@@ -48,16 +48,27 @@ Estimate GuidedDenoiser::estimate_chunk(const Visit& visit) const {
     estimate.denoised = denoiser_.denoise(visit.x, visit.sigma, visit.conditions);
   }
   estimate.denoised = estimate.denoised.to(at::kDouble);
+  const at::Tensor unguided = estimate.denoised;
   for (const auto& term : terms_) {
-    const at::Tensor shift = term->shift(visit, estimate.denoised, denoiser_);
+    const at::Tensor shift = term->shift(visit, unguided, denoiser_);
     if (!shift.defined()) continue;
     check_shift(*term, visit, shift);
-    estimate.shift = estimate.shift.defined() ? estimate.shift + shift : shift;
+    at::Tensor& sum = term->is_estimate() ? estimate.denoised : estimate.shift;
+    sum = sum.defined() ? sum + shift : shift;
   }
   return estimate;
 }
 
+void GuidedDenoiser::count(const Visit& visit) const {
+  denoiser_calls_ += visit.x.size(0);
+  for (const auto& term : terms_) {
+    const auto num_active = term->strength(visit).count_nonzero().item<int64_t>();
+    (term->is_estimate() ? denoiser_calls_ : guidance_calls_) += num_active;
+  }
+}
+
 Estimate GuidedDenoiser::estimate(const Visit& visit) const {
+  count(visit);
   const auto parts = in_fixed_chunks(visit.x.size(0), chunk_size_, [&](const at::Tensor& rows) {
     Estimate part = estimate_chunk(pick(visit, rows));
     // A term may be absent from one chunk and present in the next.

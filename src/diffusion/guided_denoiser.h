@@ -1,6 +1,7 @@
 // A denoiser with any number of guidance terms: what solvers walk on.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -15,14 +16,22 @@ namespace equipoise::diffusion {
 
 /// What is known of the clean image behind a noisy one.
 struct Estimate {
-  at::Tensor denoised;  ///< D(x; sigma) of the unguided model, float64
-  at::Tensor shift;  ///< sigma^2 times the sum of all terms, float64; undefined when there is none
+  /// D(x; sigma) and what terms that compare denoisers add to it, float64.
+  at::Tensor denoised;
+  /// sigma^2 times the sum of all other terms, float64; undefined when there is none.
+  at::Tensor shift;
   /// Share of log beta in the log variance of a reverse step, within [0, 1]; undefined unless the
   /// model learned it.
   at::Tensor variance_share;
 
   /// D + shift.
   at::Tensor guided() const { return shift.defined() ? denoised + shift : denoised; }
+};
+
+/// Rows computed so far, those that fill up a chunk left out.
+struct NetworkCalls {
+  int64_t denoiser = 0;  ///< second calls of classifier-free guidance included
+  int64_t guidance = 0;  ///< of the networks of terms, for their direction
 };
 
 /// D_guided(x; sigma) = D(x; sigma) + sigma^2 sum_k c_k(x, sigma).
@@ -47,13 +56,16 @@ class GuidedDenoiser {
 
   const Denoiser& denoiser() const { return denoiser_; }
   int64_t chunk_size() const { return chunk_size_; }
+  NetworkCalls calls() const { return {.denoiser = denoiser_calls_, .guidance = guidance_calls_}; }
 
  private:
   Estimate estimate_chunk(const Visit& visit) const;
+  void count(const Visit& visit) const;
 
   const Denoiser& denoiser_;
   Terms terms_;
   int64_t chunk_size_ = 0;
+  mutable std::atomic<int64_t> denoiser_calls_ = 0, guidance_calls_ = 0;
 };
 
 }  // namespace equipoise::diffusion

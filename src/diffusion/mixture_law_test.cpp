@@ -115,6 +115,30 @@ TEST(MixtureRatio, GradientOfTwoShiftedGaussiansIsConstant) {
   EXPECT_LT((gradient - 2 / 1.25).abs().max().item<double>(), 1e-12);
 }
 
+// E_bias[e^l] = 1 and E_data[e^-l] = 1 at every noise level, by the trapezoidal rule over densities
+// written out here.
+TEST(MixtureRatio, AveragesToOneOverBothLaws) {
+  const auto mixture = [](double upper) {
+    return std::make_shared<const GaussianMixture>(std::vector<GaussianMixture::Component>{
+        {.weight = 1 - upper, .mean = {-2}, .std = 0.7}, {.weight = upper, .mean = {2}, .std = 1}});
+  };
+  const MixtureRatio ratio(mixture(0.5), mixture(0.2));
+  const at::Tensor x = at::linspace(-120, 120, 24001, at::kDouble);
+  for (const double sigma : {0.0, 0.5, 3.0, 10.0}) {
+    const auto density = [&](double upper) {
+      const auto normal = [&](double mean, double std) {
+        const double variance = std * std + sigma * sigma;
+        return (-(x - mean).square() / (2 * variance)).exp() /
+               std::sqrt(2 * std::numbers::pi * variance);
+      };
+      return (1 - upper) * normal(-2, 0.7) + upper * normal(2, 1);
+    };
+    const at::Tensor log_ratio = ratio.log_ratio(x.unsqueeze(1), levels(sigma, x.size(0)));
+    EXPECT_NEAR((density(0.2) * log_ratio.exp()).sum().item<double>() * 0.01, 1, 1e-9) << sigma;
+    EXPECT_NEAR((density(0.5) * (-log_ratio).exp()).sum().item<double>() * 0.01, 1, 1e-9) << sigma;
+  }
+}
+
 TEST(MixtureRatio, LogRatioIsAntisymmetric) {
   const LawPair laws = two_mode_laws();
   const at::Tensor x = points({0.3, -0.1, 1, 0.5});

@@ -216,6 +216,13 @@ LoadedClassifier load_classifier(const std::filesystem::path& path) {
   return {std::move(network), description, std::move(contents.metadata)};
 }
 
+std::vector<std::string> class_names(const nlohmann::json& extra, int64_t num_classes) {
+  auto names = extra.value("class_names", std::vector<std::string>{});
+  if (names.empty())
+    for (int64_t k = 0; k < num_classes; ++k) names.push_back(std::to_string(k));
+  return names;
+}
+
 void check_fits(const nets::DataShape& model, const nets::DataShape& data,
                 const std::string& where) {
   const auto text = [](const nets::DataShape& shape) {

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -69,6 +70,10 @@ LoadedDiscriminator load_noisy_classifier(const std::filesystem::path& path);
 void save_classifier(const std::filesystem::path& path, const nets::NamedTensors& tensors,
                      const NetworkDescription& description, const Metadata& metadata = {});
 LoadedClassifier load_classifier(const std::filesystem::path& path);
+
+/// `class_names` of a model's or network's `extra`; where it names none, as imported weights do,
+/// classes are called 0, 1, … num_classes - 1.
+std::vector<std::string> class_names(const nlohmann::json& extra, int64_t num_classes);
 
 /// Throws UsageError naming `where` unless a network made for `model` can be used on data of shape
 /// `data`: same resolution and channels, and the same number of classes when the model is

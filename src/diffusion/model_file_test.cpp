@@ -54,6 +54,13 @@ TEST_F(ModelFile, RestoresTheDenoiserBitForBit) {
   EXPECT_EQ(loaded.metadata, (Metadata{{"note", "kept"}}));
 }
 
+TEST_F(ModelFile, ClassesWithoutNamesAreCalledByTheirNumbers) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(class_names(config_.extra, 3), (Names{"a", "b", "c"}));
+  EXPECT_EQ(class_names({{"imported_from", "x.safetensors"}}, 3), (Names{"0", "1", "2"}));
+  EXPECT_EQ(class_names(nlohmann::json::object(), 0), Names{});
+}
+
 TEST_F(ModelFile, RestoresDiscriminatorsAndClassifiers) {
   torch::NoGradGuard no_grad;
   const NetworkDescription judge{

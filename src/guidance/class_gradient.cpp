@@ -40,16 +40,18 @@ void ClassGradient::check_label(int64_t label, const std::string& option) const 
                     .hint = ""});
 }
 
-at::Tensor ClassGradient::shift(const diffusion::Visit& visit, const at::Tensor& /*denoised*/,
-                                const diffusion::Denoiser& /*denoiser*/) const {
-  const at::Tensor factor = scale_ * schedule_.factor(visit.sigma);
-  if (!factor.any().item<bool>()) return {};
+at::Tensor ClassGradient::strength(const diffusion::Visit& visit) const {
+  return scale_ * schedule_.factor(visit.sigma);
+}
+
+at::Tensor ClassGradient::direction(const diffusion::Visit& visit, const at::Tensor& /*denoised*/,
+                                    const diffusion::Denoiser& /*denoiser*/) const {
   const at::Tensor labels = target(visit).to(visit.x.device()).unsqueeze(1);
   const at::Tensor gradient =
       input_gradient(visit.x, [&](const at::Tensor& x) {
         return source_.posterior->log_posterior(x, visit.sigma).gather(1, labels).squeeze(1);
       }).gradient.to(at::kDouble);
-  return diffusion::per_item(factor * visit.sigma.square(), gradient) * gradient;
+  return diffusion::per_item(visit.sigma.square(), gradient) * gradient;
 }
 
 }  // namespace equipoise::guidance

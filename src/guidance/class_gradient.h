@@ -31,8 +31,10 @@ class ClassGradient : public diffusion::Guidance {
  public:
   ClassGradient(std::string name, LabelSource source, double scale, const ScheduleConfig& schedule);
   std::string name() const override { return name_; }
-  at::Tensor shift(const diffusion::Visit& visit, const at::Tensor& denoised,
-                   const diffusion::Denoiser& denoiser) const override;
+  at::Tensor strength(const diffusion::Visit& visit) const override;
+  at::Tensor direction(const diffusion::Visit& visit, const at::Tensor& denoised,
+                       const diffusion::Denoiser& denoiser) const override;
+  std::string file() const override { return source_.file; }
   void check_fits(const nets::DataShape& model) const override;
 
  protected:

@@ -1,6 +1,5 @@
 // Classifier-free guidance: exaggerates the difference a condition makes.
 #include "core/error.h"
-#include "diffusion/per_item.h"
 #include "guidance/sigma_schedule.h"
 #include "guidance/term.h"
 
@@ -31,19 +30,21 @@ class ClassifierFreeGuidance : public diffusion::Guidance {
       : scale_(options.scale), schedule_(options, kWhere) {}
 
   std::string name() const override { return "classifier_free"; }
+  bool is_estimate() const override { return true; }
 
-  at::Tensor shift(const diffusion::Visit& visit, const at::Tensor& denoised,
-                   const diffusion::Denoiser& denoiser) const override {
+  at::Tensor strength(const diffusion::Visit& visit) const override {
+    return (scale_ - 1) * schedule_.factor(visit.sigma);
+  }
+
+  at::Tensor direction(const diffusion::Visit& visit, const at::Tensor& denoised,
+                       const diffusion::Denoiser& denoiser) const override {
     if (!visit.conditions.class_labels.defined())
       throw UsageError({.where = kWhere,
                         .what = "images without a class cannot be guided by it",
                         .got = "no class labels",
                         .expected = "--class K or --class random",
                         .hint = ""});
-    const at::Tensor factor = (scale_ - 1) * schedule_.factor(visit.sigma);
-    if (!factor.any().item<bool>()) return {};
-    const at::Tensor unconditional = denoiser.denoise(visit.x, visit.sigma).to(at::kDouble);
-    return diffusion::per_item(factor, denoised) * (denoised - unconditional);
+    return denoised - denoiser.denoise(visit.x, visit.sigma).to(at::kDouble);
   }
 
   void check_fits(const nets::DataShape& model) const override {

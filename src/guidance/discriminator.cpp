@@ -23,13 +23,7 @@ DiscriminatorGuidance::DiscriminatorGuidance(const DiscriminatorOptions& options
                                              const TermContext& context)
     : options_(options), schedule_(options, kWhere) {
   const std::filesystem::path file = network_file(options.model, context, "discriminator");
-  const diffusion::LoadedRatio loaded = diffusion::load_discriminator_ratio(file, context.device);
-  if (!loaded.use.time_dependent)
-    throw UsageError({.where = file.string(),
-                      .what = "this discriminator was trained on clean images only",
-                      .got = "time_dependent = false",
-                      .expected = "one that knows every noise level",
-                      .hint = "Train one with 'equipoise guide'"});
+  const diffusion::LoadedRatio loaded = diffusion::load_noisy_ratio(file, context.device);
   ratio_ = loaded.ratio;
   shape_ = loaded.shape;
   file_ = file.string();
@@ -43,35 +37,35 @@ void DiscriminatorGuidance::check_fits(const nets::DataShape& model) const {
   if (!file_.empty()) diffusion::check_fits(shape_, model, file_);
 }
 
-at::Tensor DiscriminatorGuidance::is_guided(const at::Tensor& sigma) const {
-  const at::Tensor time = diffusion::vp_time(sigma);
-  return (time >= options_.time_min).logical_and(time <= options_.time_max);
+at::Tensor DiscriminatorGuidance::strength(const diffusion::Visit& visit) const {
+  const double weight = visit.is_correction ? options_.second : options_.weight;
+  const at::Tensor time = diffusion::vp_time(visit.sigma);
+  return weight * schedule_.factor(visit.sigma) *
+         (time >= options_.time_min).logical_and(time <= options_.time_max);
 }
 
-at::Tensor DiscriminatorGuidance::shift(const diffusion::Visit& visit,
-                                        const at::Tensor& /*denoised*/,
-                                        const diffusion::Denoiser& /*denoiser*/) const {
-  const double weight = visit.is_correction ? options_.second : options_.weight;
-  at::Tensor factor = weight * schedule_.factor(visit.sigma) * is_guided(visit.sigma);
-  if (!factor.any().item<bool>()) return {};
+at::Tensor DiscriminatorGuidance::direction(const diffusion::Visit& visit,
+                                            const at::Tensor& /*denoised*/,
+                                            const diffusion::Denoiser& /*denoiser*/) const {
   const InputGradient log_odds = input_gradient(visit.x, [&](const at::Tensor& x) {
     const at::Tensor values = ratio_->log_ratio(x, visit.sigma, visit.conditions.class_labels);
     if (options_.clip == 0) return values;
     return values.sigmoid().clamp(options_.clip, 1 - options_.clip).logit();
   });
+  at::Tensor factor = visit.sigma.square();
   if (options_.boost && !visit.is_correction) {
     const at::Tensor is_doubled =
         (visit.level.remainder(kDoubleEvery) == 0).logical_and(log_odds.values < 0);
     factor = factor * (1 + is_doubled.to(at::kDouble));
   }
   const at::Tensor gradient = log_odds.gradient.to(at::kDouble);
-  return diffusion::per_item(factor * visit.sigma.square(), gradient) * gradient;
+  return diffusion::per_item(factor, gradient) * gradient;
 }
 
 at::Tensor DiscriminatorGuidance::wanted_churn(const diffusion::Visit& visit) const {
   if (!options_.boost) return {};
   // At the very start nothing has been learnt of the image yet.
-  const at::Tensor is_asked = is_guided(visit.sigma)
+  const at::Tensor is_asked = (strength(visit) != 0)
                                   .logical_and(visit.level.remainder(kBoostEvery) == 0)
                                   .logical_and(visit.level > 0);
   if (!is_asked.any().item<bool>()) return {};

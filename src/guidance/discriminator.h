@@ -54,14 +54,15 @@ class DiscriminatorGuidance : public diffusion::Guidance {
                         std::shared_ptr<const diffusion::DensityRatio> ratio);
 
   std::string name() const override { return "discriminator"; }
-  at::Tensor shift(const diffusion::Visit& visit, const at::Tensor& denoised,
-                   const diffusion::Denoiser& denoiser) const override;
+  at::Tensor strength(const diffusion::Visit& visit) const override;
+  at::Tensor direction(const diffusion::Visit& visit, const at::Tensor& denoised,
+                       const diffusion::Denoiser& denoiser) const override;
   at::Tensor wanted_churn(const diffusion::Visit& visit) const override;
+  bool wants_churn() const override { return options_.boost; }
+  std::string file() const override { return file_; }
   void check_fits(const nets::DataShape& model) const override;
 
  private:
-  at::Tensor is_guided(const at::Tensor& sigma) const;
-
   DiscriminatorOptions options_;
   SigmaSchedule schedule_;
   std::shared_ptr<const diffusion::DensityRatio> ratio_;

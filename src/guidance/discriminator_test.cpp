@@ -6,9 +6,13 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "diffusion/discriminator_fixture.h"
+#include "diffusion/discriminator_ratio.h"
 #include "diffusion/guided_denoiser.h"
 #include "diffusion/mixture_law.h"
-#include "samplers/sampler.h"
+#include "diffusion/model_file.h"
+#include "io/scratch_folder.h"
+#include "samplers/noise_grid.h"
 
 namespace equipoise::guidance {
 namespace {
@@ -92,6 +96,9 @@ TEST(DiscriminatorGuidance, EndsWhereTheWeightsSay) {
     const at::Tensor ends =
         sample({{"steps", 18}}, guided, at::tensor({0.0, 1.0}, at::kDouble).unsqueeze(1));
     EXPECT_NEAR(ends[0].item<double>(), c.intercept, 5e-6);
+    if (c.intercept == 0) {
+      EXPECT_LT(std::abs(ends[0].item<double>()), 1e-12) << "the exact correction";
+    }
     EXPECT_NEAR((ends[1] - ends[0]).item<double>(), 1.04473, 5e-6);
   }
 }
@@ -118,6 +125,76 @@ TEST(DiscriminatorGuidance, NoWeightChangesNothingToTheLastBit) {
   const GuidedDenoiser guided(*model, {exact(everywhere(0, 0), data, model)});
   const nlohmann::json options{{"steps", 18}};
   EXPECT_TRUE(at::equal(sample(options, guided, latents), sample(options, *model, latents)));
+}
+
+// d = 1/2, or any number that does not depend on the image: there is nothing to correct.
+TEST(DiscriminatorGuidance, ADiscriminatorThatKnowsNothingChangesNothing) {
+  const auto model = gaussian(0.5);
+  const at::Tensor latents = at::arange(5, at::kDouble).unsqueeze(1) - 2;
+  const nlohmann::json options{{"steps", 18}};
+  const at::Tensor plain = sample(options, *model, latents);
+  DiscriminatorOptions guidance = everywhere(2, 1);
+  guidance.boost = true;
+  for (const double prior : {0.5, 0.2}) {
+    const auto undecided = std::make_shared<diffusion::DiscriminatorRatio>(
+        std::make_shared<diffusion::LineDiscriminator>(0, 0),
+        diffusion::DiscriminatorUse{.reference_prior = prior});
+    const GuidedDenoiser guided(
+        *model, {std::make_shared<const DiscriminatorGuidance>(guidance, undecided)});
+    EXPECT_TRUE(at::equal(sample(options, guided, latents), plain)) << prior;
+  }
+}
+
+// G = -sigma^2 grad l: with means m apart |G| = m sigma^2 / (1 + sigma^2).
+TEST(DiscriminatorGuidance, VanishesAtBothEndsOfTheNoise) {
+  const auto data = gaussian(0), model = gaussian(0.5);
+  DiscriminatorOptions options = everywhere(1, 0);
+  options.time_max = 2;
+  const auto term = exact(options, data, model);
+  for (const double sigma : {1e-8, 1e-4, 1e-2, 150.0, 1e4}) {
+    const at::Tensor sigmas = at::full({4}, sigma, at::kDouble);
+    const at::Tensor shift = term->shift(visit_at(kPoints, sigmas), kPoints, *model);
+    const double expected = -0.5 * sigma * sigma / (1 + sigma * sigma);
+    EXPECT_LT((shift / expected - 1).abs().max().item<double>(), 1e-9) << sigma;
+  }
+  // Laws whose ratio is curved: G goes with sigma^2 to 0, and |G| / sigma and l to 0 in much noise.
+  const diffusion::LawPair laws = diffusion::two_mode_laws();
+  const auto ratio = std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
+  const DiscriminatorGuidance curved(options, ratio);
+  const at::Tensor x = at::tensor({-2.0, -2.0, 0.1, 0.2, 2.0, 2.0}, at::kDouble).reshape({3, 2});
+  const auto size_at = [&](double sigma) {
+    const Visit visit = visit_at(x, at::full({3}, sigma, at::kDouble));
+    return curved.shift(visit, x, *laws.biased).abs().max().item<double>();
+  };
+  EXPECT_NEAR(size_at(1e-4) / size_at(1e-3), 1e-2, 1e-5);
+  EXPECT_LT(size_at(1e-4), 1e-7);
+  EXPECT_LT(size_at(100) / 100, 0.1 * size_at(1));
+  const at::Tensor log_odds = ratio->log_ratio(x, at::full({3}, 1000, at::kDouble));
+  EXPECT_LT(log_odds.abs().max().item<double>(), 1e-4);
+}
+
+// x' less the unguided x' of one Euler step is -(sigma' - sigma) w (shift at weight 1) / sigma.
+TEST(DiscriminatorGuidance, DoublingItsWeightDoublesWhatItAddsToAStep) {
+  const auto data = gaussian(0), model = gaussian(0.5);
+  const auto euler = samplers::SamplerRegistry::instance().find("euler").make.make({{"steps", 18}});
+  const at::Tensor levels = euler->levels(*model);
+  const samplers::Walkers start{.x = kPoints,
+                                .level = at::tensor({0, 4, 9, 16}, at::kLong),
+                                .num_taken = at::zeros({4}, at::kLong),
+                                .seeds = at::arange(4)};
+  const auto arrival = [&](double weight) {
+    samplers::Walkers walkers = start;
+    const GuidedDenoiser guided(*model, {exact(everywhere(weight, 0), data, model)});
+    euler->step(guided, levels, walkers);
+    return walkers.x.squeeze(1);
+  };
+  const at::Tensor here = levels.index_select(0, start.level),
+                   next = levels.index_select(0, start.level + 1);
+  const at::Tensor expected = (next - here) * 0.5 * here / (1 + here.square());
+  const at::Tensor plain = arrival(0), once = arrival(1) - plain, twice = arrival(2) - plain;
+  EXPECT_LT((once - expected).abs().max().item<double>(), 1e-13);
+  EXPECT_LT((twice - 2 * once).abs().max().item<double>(), 1e-13);
+  EXPECT_GT(once.abs().min().item<double>(), 1e-6);
 }
 
 TEST(DiscriminatorGuidance, IsLinearInItsWeight) {
@@ -196,6 +273,124 @@ TEST(DiscriminatorGuidance, BoostingWantsChurnEveryFifthStep) {
   EXPECT_EQ(churn[1].item<double>(), 4);
   EXPECT_TRUE(churn[2].isnan().item<bool>());
   EXPECT_EQ(churn[3].item<double>(), 4);
+}
+
+/// log-odds = the sum of the pixels; counts the times it was asked.
+class SumRatio : public diffusion::DensityRatio {
+ public:
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor&) const override {
+    ++num_calls;
+    return x.flatten(1).sum(1);
+  }
+  mutable int64_t num_calls = 0;
+};
+
+TEST(DiscriminatorGuidance, BoostingDoublesEverySecondStepOfImagesTakenForGenerated) {
+  DiscriminatorOptions options = everywhere(1.5, 0.25);
+  options.boost = true;
+  const DiscriminatorGuidance term(options, std::make_shared<SumRatio>());
+  Visit visit = visit_at(at::tensor({-2.0, -2.0, 3.0, 3.0}, at::kDouble).unsqueeze(1), kSigmas);
+  visit.level = at::tensor({4, 5, 4, 5}, at::kLong);
+  const at::Tensor first = term.shift(visit, visit.x, *gaussian(0)).squeeze(1);
+  const at::Tensor factors = at::tensor({2.0, 1.0, 1.0, 1.0}, at::kDouble);
+  EXPECT_LT((first / (1.5 * kSigmas.square() * factors) - 1).abs().max().item<double>(), 1e-14);
+  visit.is_correction = true;
+  const at::Tensor second = term.shift(visit, visit.x, *gaussian(0)).squeeze(1);
+  EXPECT_LT((second / (0.25 * kSigmas.square()) - 1).abs().max().item<double>(), 1e-14)
+      << "first evaluations only";
+}
+
+// gamma = 4/18, with fresh noise of deviation 1 whatever the solver's own.
+TEST(DiscriminatorGuidance, BoostingRaisesTheNoiseOfAStepByFourEighteenths) {
+  DiscriminatorOptions options = everywhere(1, 0);
+  options.boost = true;
+  const auto model = gaussian(0);
+  const GuidedDenoiser guided(*model, {std::make_shared<const DiscriminatorGuidance>(
+                                          options, std::make_shared<SumRatio>())});
+  const at::Tensor levels = samplers::noise_grid({}, *model);
+  const samplers::Walkers walkers{
+      .x = at::tensor({-2.0, -0.5, -1.0, 3.0}, at::kDouble).unsqueeze(1),
+      .level = at::tensor({5, 10, 6, 5}, at::kLong),
+      .num_taken = at::full({4}, 7, at::kLong),
+      .seeds = at::arange(4)};
+  const samplers::Place place =
+      samplers::churned_place({.churn_noise = 3}, 18, guided, levels, walkers);
+  const at::Tensor here = levels.index_select(0, walkers.level);
+  const at::Tensor gamma = at::tensor({4.0 / 18, 4.0 / 18, 0.0, 0.0}, at::kDouble);
+  EXPECT_LT((place.sigma / here - 1 - gamma).abs().max().item<double>(), 1e-14);
+  const at::Tensor added = here * ((1 + gamma).square() - 1).sqrt();
+  const at::Tensor expected = walkers.x + added.unsqueeze(1) * samplers::step_noise(walkers);
+  EXPECT_LT((place.x - expected).abs().max().item<double>(), 1e-12);
+}
+
+// Outside its window an image counts as real (log-odds of 1e7 in the reference).
+TEST(DiscriminatorGuidance, BoostsNothingOutsideItsWindow) {
+  DiscriminatorOptions options = defaults();
+  options.boost = true;
+  options.time_max = 0.5;
+  const auto ratio = std::make_shared<SumRatio>();
+  const DiscriminatorGuidance term(options, ratio);
+  const at::Tensor x = at::full({3, 1}, -2.0, at::kDouble);
+  Visit visit = visit_at(x, at::tensor({0.04, 100.0, 1.0}, at::kDouble));
+  visit.level = at::full({3}, 10, at::kLong);
+  const at::Tensor churn = term.wanted_churn(visit), shift = term.shift(visit, x, *gaussian(0));
+  for (int64_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(churn[i].isnan().item<bool>()) << i;
+    EXPECT_EQ(shift[i].item<double>(), 0) << i;
+  }
+  EXPECT_EQ(churn[2].item<double>(), 4);
+  EXPECT_NEAR(shift[2].item<double>(), 2 * 2, 1e-12) << "weight 2, doubled";
+  ratio->num_calls = 0;
+  visit.sigma = at::tensor({0.04, 100.0, 0.01}, at::kDouble);
+  EXPECT_FALSE(term.wanted_churn(visit).defined());
+  EXPECT_FALSE(term.shift(visit, x, *gaussian(0)).defined());
+  EXPECT_EQ(ratio->num_calls, 0);
+}
+
+/// A discriminator of points in the plane, written as training writes it.
+std::filesystem::path write_discriminator(const io::ScratchFolder& folder, bool time_dependent) {
+  const diffusion::NetworkDescription description{.shape = {.resolution = 0, .channels = 2},
+                                                  .network = {{"type", "MLP"}, {"hidden", 8}},
+                                                  .extra = {{"time_dependent", time_dependent}}};
+  const auto network = nets::make_discriminator_network(description.network, description.shape, 3);
+  const std::filesystem::path file =
+      folder / (time_dependent ? "noisy.safetensors" : "clean.safetensors");
+  diffusion::save_discriminator(file, nets::state_of(*network), description);
+  return file;
+}
+
+TEST(DiscriminatorGuidance, RefusesDiscriminatorsOfCleanImages) {
+  const io::ScratchFolder folder;
+  DiscriminatorOptions options = defaults();
+  options.model = write_discriminator(folder, true);
+  EXPECT_NO_THROW(DiscriminatorGuidance(options, TermContext{}));
+  options.model = write_discriminator(folder, false);
+  try {
+    const DiscriminatorGuidance term(options, TermContext{});
+    FAIL() << "it knows no noise";
+  } catch (const UsageError& error) {
+    const std::string text = error.what();
+    EXPECT_NE(text.find("clean images only"), std::string::npos) << text;
+    EXPECT_NE(text.find("clean.safetensors"), std::string::npos) << text;
+  }
+}
+
+TEST(DiscriminatorGuidance, RefusesModelsOfOtherImages) {
+  const io::ScratchFolder folder;
+  DiscriminatorOptions options = defaults();
+  options.model = write_discriminator(folder, true);
+  const DiscriminatorGuidance term(options, TermContext{});
+  EXPECT_NO_THROW(term.check_fits({.resolution = 0, .channels = 2}));
+  for (const nets::DataShape& other :
+       {nets::DataShape{.resolution = 0, .channels = 3}, {.resolution = 8, .channels = 2}}) {
+    try {
+      term.check_fits(other);
+      FAIL() << "its network takes other images";
+    } catch (const UsageError& error) {
+      EXPECT_NE(std::string(error.what()).find("noisy.safetensors"), std::string::npos)
+          << error.what();
+    }
+  }
 }
 
 TEST(GuidedDenoiser, NamesATermThatIsNotFinite) {

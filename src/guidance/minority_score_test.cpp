@@ -55,17 +55,48 @@ TEST(MinorityScore, IsHigherInTheRareMode) {
   }
 }
 
+/// A denoiser of no law: any network will do.
+class BentDenoiser : public diffusion::Denoiser {
+ public:
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const diffusion::Conditions&) const override {
+    return (2 * x + x.flip(1)).tanh() * 0.8 + 0.3 / (1 + sigma.to(x.options()).unsqueeze(1));
+  }
+};
+
+// |x_0 - D|^2 = sigma^2 |eps - n|^2 for each draw, whatever the model.
 TEST(MinorityScore, IsTheErrorOfTheNoiseEstimate) {
   const GaussianMixture law = diffusion::isotropic_gaussian({0.2, -0.1}, 0.7);
+  const BentDenoiser bent;
   const double sigma = 1.7;
   const at::Tensor points = at::tensor({0.4f, 1.0f, -2.0f, 0.1f}).reshape({2, 2});
-  const at::Tensor scores = scores_of(law, points, {.sigma = sigma, .draws = 1, .clip = false});
-  const at::Tensor noise = random_normal(7, Purpose::kEvaluation, at::arange(2), {2});
-  const at::Tensor noisy = points + sigma * noise;
-  const at::Tensor estimate =
-      (noisy - law.denoise(noisy, at::full({2}, sigma, at::kDouble))) / sigma;
-  const at::Tensor expected = sigma * sigma * (estimate - noise).square().sum(1);
-  EXPECT_LT((scores - expected).abs().max().item<double>(), 1e-5);
+  for (const diffusion::Denoiser* denoiser : {static_cast<const diffusion::Denoiser*>(&law),
+                                              static_cast<const diffusion::Denoiser*>(&bent)}) {
+    constexpr int kDraws = 3;
+    const at::Tensor scores =
+        scores_of(*denoiser, points, {.sigma = sigma, .draws = kDraws, .clip = false});
+    at::Tensor expected = at::zeros({2}, at::kDouble);
+    for (int draw = 0; draw < kDraws; ++draw) {
+      const at::Tensor noise =
+          random_normal(7, Purpose::kEvaluation, at::arange(2), {2}, static_cast<uint32_t>(draw));
+      const at::Tensor noisy = points + sigma * noise;
+      const at::Tensor estimate =
+          (noisy - denoiser->denoise(noisy, at::full({2}, sigma, at::kDouble), {})) / sigma;
+      expected += sigma * sigma * (estimate - noise).square().sum(1) / kDraws;
+    }
+    EXPECT_LT((scores - expected).abs().max().item<double>(), 1e-5);
+    EXPECT_GT(expected.min().item<double>(), 0.01);
+  }
+}
+
+// A model of the point itself finds the noise it was shown.
+TEST(MinorityScore, OfTheTrueNoiseIsZero) {
+  const at::Tensor points = at::tensor({3.0f, -0.25f, 3.0f, -0.25f}).reshape({2, 2});
+  const GaussianMixture point = diffusion::isotropic_gaussian({3, -0.25}, 0);
+  const at::Tensor scores = scores_of(point, points, {.sigma = 6.37, .clip = false});
+  EXPECT_LT(scores.abs().max().item<double>(), 1e-10);
+  const at::Tensor clipped = scores_of(point, points, {.sigma = 6.37});
+  EXPECT_LT((clipped - 4).abs().max().item<double>(), 1e-5) << "restored 3 is kept at 1";
 }
 
 TEST(MinorityScore, DoesNotDependOnWorkersOrOnTheImagesBeside) {

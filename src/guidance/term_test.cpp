@@ -61,6 +61,71 @@ TEST(ClassifierFreeGuidance, ExtrapolatesFromTheUnconditionalModel) {
   EXPECT_NEAR(denoised[1].item<double>(), 1.5, 1e-14) << "outside the interval: the model itself";
 }
 
+/// D_0 = sin x without labels, D_y = sin x + y . (cos x, x^2) / (1 + sigma) with them; counts calls.
+class CurvedLabelDenoiser : public diffusion::Denoiser {
+ public:
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor& sigma,
+                     const diffusion::Conditions& conditions) const override {
+    ++num_calls;
+    if (!conditions.class_labels.defined()) return x.sin();
+    const at::Tensor y = conditions.class_labels;
+    return x.sin() +
+           (y.slice(1, 0, 1) * x.cos() + y.slice(1, 1, 2) * x.square()) / (1 + sigma.unsqueeze(1));
+  }
+  mutable int64_t num_calls = 0;
+};
+
+class ClassifierFree : public testing::Test {
+ protected:
+  diffusion::Visit visit_with(const at::Tensor& labels) const {
+    return {.x = at::tensor({-1.0, 0.4, 2.0}, at::kDouble).unsqueeze(1),
+            .sigma = at::tensor({0.1, 1.0, 30.0}, at::kDouble),
+            .level = at::zeros({3}, at::kLong),
+            .seeds = at::arange(3),
+            .conditions = {.class_labels = labels}};
+  }
+  at::Tensor guided(double scale, const diffusion::Visit& visit) const {
+    const auto terms = make_terms({{{"type", "classifier_free"}, {"scale", scale}}}, {});
+    denoiser_.num_calls = 0;
+    return diffusion::GuidedDenoiser(denoiser_, terms).estimate(visit).guided();
+  }
+
+  const CurvedLabelDenoiser denoiser_;
+  const at::Tensor labels_ =
+      at::tensor({1.0, 0.0, 0.0, 1.0, 0.5, 0.5}, at::kDouble).reshape({3, 2});
+};
+
+TEST_F(ClassifierFree, ScaleOneIsTheConditionalModelAtItsPrice) {
+  const diffusion::Visit visit = visit_with(labels_);
+  const at::Tensor conditional = denoiser_.denoise(visit.x, visit.sigma, visit.conditions);
+  EXPECT_TRUE(at::equal(guided(1, visit), conditional));
+  EXPECT_EQ(denoiser_.num_calls, 1) << "the unconditional model is not asked";
+  guided(2, visit);
+  EXPECT_EQ(denoiser_.num_calls, 2);
+}
+
+TEST_F(ClassifierFree, ScaleZeroIsTheUnconditionalModel) {
+  const diffusion::Visit visit = visit_with(labels_);
+  const at::Tensor difference = guided(0, visit) - visit.x.sin();
+  EXPECT_LT(difference.abs().max().item<double>(), 1e-15);
+}
+
+TEST_F(ClassifierFree, AConditionWithoutEffectMakesTheScaleIrrelevant) {
+  const diffusion::Visit visit = visit_with(at::zeros({3, 2}, at::kDouble));
+  for (const double scale : {-3.0, 0.0, 1.0, 7.5})
+    EXPECT_TRUE(at::equal(guided(scale, visit), visit.x.sin())) << scale;
+}
+
+TEST_F(ClassifierFree, IsLinearInItsScale) {
+  const diffusion::Visit visit = visit_with(labels_);
+  const at::Tensor unconditional = guided(0, visit), effect = guided(1, visit) - unconditional;
+  EXPECT_GT(effect.abs().min().item<double>(), 0.01);
+  for (const double scale : {-3.0, 0.5, 2.0, 7.5}) {
+    const at::Tensor error = guided(scale, visit) - unconditional - scale * effect;
+    EXPECT_LT(error.abs().max().item<double>(), 1e-13) << scale;
+  }
+}
+
 TEST(ClassifierFreeGuidance, RefusesModelsAndImagesWithoutClasses) {
   const LabelDenoiser denoiser;
   const auto terms = make_terms({{{"type", "classifier_free"}}}, {});

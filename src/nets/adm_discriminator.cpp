@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "io/safetensors.h"
+#include "nets/state.h"
 
 namespace equipoise::nets {
 namespace {
@@ -49,6 +51,20 @@ AdmDiscriminator::AdmDiscriminator(const AdmDiscriminatorConfig& config, const D
 at::Tensor AdmDiscriminator::logits(const at::Tensor& z, const at::Tensor& tau,
                                     const at::Tensor& labels) {
   return head_->forward(extractor_->features(z, tau), tau, labels);
+}
+
+void load_extractor(DiscriminatorNetwork& network, const std::filesystem::path& file) {
+  if (file.empty()) return;
+  auto* adm = dynamic_cast<AdmDiscriminator*>(&network);
+  if (adm == nullptr)
+    throw UsageError({.where = file.string(),
+                      .what = "this discriminator has no extractor to load it into",
+                      .got = "",
+                      .expected = "network.type = ADM",
+                      .hint = ""});
+  NamedTensors tensors = io::read_safetensors(file).tensors;
+  std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with("out."); });
+  load_state(adm->extractor(), tensors, file.string());
 }
 
 namespace {

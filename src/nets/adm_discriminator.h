@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 
 #include "core/fields.h"
@@ -33,12 +34,17 @@ class AdmDiscriminator : public DiscriminatorNetwork {
                    uint64_t init_seed);
   at::Tensor logits(const at::Tensor& z, const at::Tensor& tau,
                     const at::Tensor& labels = {}) override;
-  /// For loading pretrained weights into it, and for reading its features.
   EncoderUNet& extractor() { return *extractor_; }
   EncoderUNet& head() { return *head_; }
 
  private:
   std::shared_ptr<EncoderUNet> extractor_, head_;
 };
+
+/// Copies a pretrained ADM encoder into the extractor of `network`, from a safetensors file with the
+/// published state dict's names; the encoder's own pooling head ("out.…") is left out. An empty path
+/// leaves the extractor as it was drawn.
+/// Throws: UsageError when the network has no extractor; DataError when names or shapes do not fit.
+void load_extractor(DiscriminatorNetwork& network, const std::filesystem::path& file);
 
 }  // namespace equipoise::nets

@@ -1,10 +1,14 @@
 #include "nets/discriminator.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 #include <torch/optim/adam.h>
 
 #include "core/error.h"
 #include "core/random.h"
+#include "io/safetensors.h"
+#include "io/scratch_folder.h"
 #include "nets/adm_discriminator.h"
 #include "nets/adm_encoder.h"
 #include "nets/state.h"
@@ -65,6 +69,24 @@ TEST_P(EveryDiscriminator, GivesOneLogitAnItem) {
   EXPECT_EQ(logits.sizes(), at::IntArrayRef({4}));
   EXPECT_EQ(logits.scalar_type(), at::kFloat);
   EXPECT_TRUE(at::isfinite(logits).all().item<bool>());
+}
+
+TEST_P(EveryDiscriminator, HasAnOutputALabelAsAClassifier) {
+  EXPECT_EQ(make({{"outputs", 7}})->logits(case_.inputs(4), tau_).sizes(), at::IntArrayRef({4, 7}));
+}
+
+// Before training the cross-entropy of L labels is near ln L.
+TEST_P(EveryDiscriminator, KnowsNothingBeforeItIsTrained) {
+  constexpr int64_t kNumLabels = 100, kCount = 200;
+  json config = case_.config;
+  config["outputs"] = kNumLabels;
+  const auto network = make_discriminator_network(config, case_.shape, 0);
+  const at::NoGradGuard no_grad;
+  const at::Tensor tau = at::arange(kCount).to(at::kFloat) / kCount;
+  const at::Tensor logits = network->logits(case_.inputs(kCount), tau);
+  const at::Tensor labels = at::arange(kCount).remainder(kNumLabels);
+  const double loss = at::cross_entropy_loss(logits, labels).item<double>();
+  EXPECT_NEAR(loss, std::log(kNumLabels), 0.25);
 }
 
 TEST_P(EveryDiscriminator, JudgesEachItemAlone) {
@@ -152,6 +174,13 @@ TEST(EncoderUNet, HasAsManyParametersAsThePublishedHeads) {
   EXPECT_EQ(parameters_of(head, 8, 512, false), 3'870'465);
 }
 
+// The head of minority classifiers, with 100 bins.
+TEST(EncoderUNet, HasAsManyParametersAsTheMinorityClassifier) {
+  EncoderUNetConfig head = AdmDiscriminatorConfig{}.head;
+  head.out_channels = 100;
+  EXPECT_EQ(parameters_of(head, 8, 512, false), 2'896'612);
+}
+
 TEST(EncoderUNet, RefusesSizesThatDoNotFit) {
   EXPECT_THROW(parameters_of({.channel_mult = {1, 2, 4}}, 30, 3, true), UsageError);
   EXPECT_THROW(parameters_of({.model_channels = 32, .channel_mult = {1}, .num_head_channels = 64},
@@ -173,6 +202,30 @@ TEST(AdmDiscriminator, TrainsTheHeadAloneWhenTheExtractorIsFrozen) {
   EXPECT_GT(z.grad().abs().max().item<double>(), 0);
   for (const at::Tensor& parameter : adm.extractor().parameters())
     EXPECT_FALSE(parameter.grad().defined());
+}
+
+TEST(AdmDiscriminator, TakesAPretrainedEncoderWithoutItsHead) {
+  const Case c = small_case("ADM");
+  const auto first = make_discriminator_network(c.config, c.shape, 1),
+             second = make_discriminator_network(c.config, c.shape, 2);
+  const auto extractor_of = [](DiscriminatorNetwork& network) -> EncoderUNet& {
+    return dynamic_cast<AdmDiscriminator&>(network).extractor();
+  };
+  NamedTensors encoder = state_of(extractor_of(*first));
+  encoder["out.0.weight"] = at::ones({3});
+  const io::ScratchFolder folder;
+  const auto file = folder.path() / "encoder.safetensors";
+  io::write_safetensors(file, encoder);
+  load_extractor(*second, file);
+  const at::Tensor z = c.inputs(2), tau = at::full({2}, 0.5);
+  EXPECT_TRUE(
+      at::equal(extractor_of(*first).features(z, tau), extractor_of(*second).features(z, tau)));
+
+  encoder.erase(encoder.begin());
+  io::write_safetensors(file, encoder);
+  EXPECT_THROW(load_extractor(*second, file), DataError);
+  const auto cnn = make_discriminator_network({{"type", "CNN"}}, c.shape, 0);
+  EXPECT_THROW(load_extractor(*cnn, file), UsageError);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -74,6 +75,11 @@ std::string word_for(const std::string& value, const ModelWords& words) {
                     .hint = "Name them: --prompts WORD,WORD"});
 }
 
+/// Whether a model is told the same by both.
+bool is_same(const at::Tensor& one, const at::Tensor& other) {
+  return !data::coinciding_rows(at::stack({one, other})).empty();
+}
+
 /// Conditions of a model that is told of words.
 class WordPrompts {
  public:
@@ -87,14 +93,20 @@ class WordPrompts {
       for (const std::string& value : values) names.push_back(word_for(value, words_));
     for (const std::string& name : names) prompts.classes.push_back(prompt(name));
     prompts.neutral = job.neutral.empty() ? shared_word() : prompt(job.neutral);
-    for (const std::string& word : words_.table.words)
-      if (!has(names, word)) prompts.others.push_back(prompt(word));
-    if (!job.neutral.empty() && !has(words_.table.words, job.neutral) && !has(names, job.neutral))
-      prompts.others.push_back(prompts.neutral);
+    for (const std::string& word : words_.table.words) add_other(prompt(word), prompts);
+    if (!job.neutral.empty() && !has(words_.table.words, job.neutral))
+      add_other(prompts.neutral, prompts);
     return prompts;
   }
 
  private:
+  /// Unless it is there already, perhaps under another name.
+  static void add_other(const audit::Prompt& word, Prompts& prompts) {
+    for (const auto* known : {&prompts.classes, &prompts.others})
+      for (const audit::Prompt& prompt : *known)
+        if (is_same(prompt.condition, word.condition)) return;
+    prompts.others.push_back(word);
+  }
   audit::Prompt prompt(const std::string& name) const {
     if (file_ && !has(words_.table.words, name))
       return {name, words_.table.project(file_->of_prompts({name}))[0]};
@@ -116,7 +128,7 @@ class WordPrompts {
 Prompts class_prompts(const diffusion::ModelConfig& config, const AuditJob& job,
                       const std::vector<std::string>& values) {
   const int64_t num_classes = config.shape.label_dim;
-  const auto names = config.extra.value("class_names", std::vector<std::string>{});
+  const auto names = diffusion::class_names(config.extra, num_classes);
   if (static_cast<int64_t>(names.size()) != num_classes || !job.neutral.empty())
     throw UsageError({.where = job.model.string(),
                       .what = "a model told of classes has no other prompts than these and none",
@@ -149,6 +161,15 @@ void check_prompts(const Prompts& prompts, const std::vector<std::string>& value
                              prompts.classes[static_cast<size_t>(same[1])].name,
                       .expected = "prompts whose vectors differ",
                       .hint = ""});
+  const at::Tensor& said = prompts.neutral.condition;
+  const at::Tensor neutral = said.defined() ? said : at::zeros_like(rows.front());
+  for (const audit::Prompt& prompt : prompts.classes)
+    if (is_same(prompt.condition, neutral))
+      throw UsageError({.where = "--neutral",
+                        .what = "the model cannot tell the neutral prompt from a class prompt",
+                        .got = prompts.neutral.name + ", " + prompt.name,
+                        .expected = "prompts whose vectors differ",
+                        .hint = ""});
 }
 
 /// One audit: the model, the images, the prompts, and what is done with them.
@@ -172,6 +193,7 @@ class ModelAudit {
     prompts_ = words_ ? WordPrompts(*words_, job).make(job, values_)
                       : class_prompts(loaded_.config, job, values_);
     check_prompts(prompts_, values_);
+    load_generated();
   }
 
   Json run(Progress& progress) {
@@ -194,10 +216,12 @@ class ModelAudit {
     for (const std::string& method : methods) {
       if (progress.stop_requested()) throw Interrupted{};
       const std::string missing = missing_for(method);
-      if (missing.empty())
+      if (missing.empty()) {
         json["methods"][method] = run_method(method);
-      else
+        json["methods"][method]["forward_passes"] = passes_of(method);
+      } else {
         json["not_run"].push_back({{"method", method}, {"missing", missing}});
+      }
       progress.update(static_cast<int64_t>(json["methods"].size() + json["not_run"].size()),
                       method);
     }
@@ -219,6 +243,53 @@ class ModelAudit {
                         .hint = ""});
   }
 
+  /// Images that were made for words. They need not be of all words.
+  data::ImageSet load_samples(const std::string& spec, bool require_labels) const {
+    data::ImageSet made =
+        data::load_images(spec, {.require_labels = require_labels, .allow_empty_classes = true});
+    check_images(made);
+    return made;
+  }
+
+  void load_generated() {
+    std::vector<std::string> known;
+    for (const audit::Prompt& word : prompts_.others) known.push_back(word.name);
+    for (const auto& [word, spec] : job_.generated) {
+      if (!words_)
+        throw UsageError({.where = "--generated",
+                          .what = "a model told of classes has no words to judge by their samples",
+                          .got = word,
+                          .expected = "",
+                          .hint = "Leave it out"});
+      if (!has(known, word)) throw unknown_name("word to judge by its samples", word, known);
+      const data::ImageSet made = load_samples(spec, /*require_labels=*/false);
+      made_for_[word] = made.normalised(at::arange(made.size()));
+    }
+    if (job_.samples.empty() || !words_) return;
+    const data::ImageSet made = load_samples(job_.samples, /*require_labels=*/true);
+    for (size_t number = 0; number < words_->table.words.size(); ++number) {
+      const at::Tensor rows = made.labels.eq(static_cast<int64_t>(number)).nonzero().flatten();
+      if (rows.numel() > 0)
+        made_for_.try_emplace(words_->table.words[number], made.normalised(rows));
+    }
+  }
+
+  /// Words that embedding_bias judges.
+  std::vector<audit::Prompt> judged_words() const {
+    if (job_.samples.empty()) return prompts_.others;
+    std::vector<audit::Prompt> words;
+    for (const audit::Prompt& word : prompts_.others)
+      if (made_for_.contains(word.name)) words.push_back(word);
+    return words;
+  }
+
+  /// Whose distances lipschitz looks at: all that have a vector.
+  std::vector<audit::Prompt> all_prompts() const {
+    std::vector<audit::Prompt> all = prompts_.classes;
+    all.insert(all.end(), prompts_.others.begin(), prompts_.others.end());
+    return all;
+  }
+
   template <class Options>
   Options options() const {
     Options options;
@@ -229,14 +300,39 @@ class ModelAudit {
     options.device = at::Device(job_.device);
     return options;
   }
-  std::string recipe() const {
-    return audit::probe_recipe(images_.size(0), options<audit::ProbeOptions>());
+  audit::ElboOptions elbo_options() const {
+    auto settings = options<audit::ElboOptions>();
+    const size_t num_classes = prompts_.classes.size();
+    settings.num_times = job_.elbo_draws > 0
+                             ? job_.elbo_draws
+                             : audit::elbo_draws_for(
+                                   audit::decomposition_passes(num_classes, settings), num_classes);
+    return settings;
+  }
+  /// Of a score decomposition of `num_images` into so many classes.
+  std::string recipe(int64_t num_images, size_t num_classes) const {
+    const auto settings = options<audit::ProbeOptions>();
+    return audit::probe_recipe(num_images, audit::decomposition_passes(num_classes, settings),
+                               settings);
   }
 
   std::string missing_for(const std::string& method) const {
     if (method == "embedding_bias" && !words_) return "word vectors";
-    if (method == "embedding_bias" && prompts_.others.empty()) return "a third word";
+    if (method == "embedding_bias" && judged_words().empty())
+      return job_.samples.empty() ? "a third word" : "samples of a third word";
     return "";
+  }
+
+  /// Forward passes an image.
+  int64_t passes_of(const std::string& method) const {
+    const size_t num_classes = prompts_.classes.size();
+    if (method == "elbo") return audit::elbo_passes(num_classes, elbo_options());
+    if (method == "score_similarity")
+      return audit::similarity_passes(num_classes, options<audit::ProbeOptions>());
+    if (method == "lipschitz")
+      return audit::lipschitz_passes(all_prompts().size(), options<audit::LipschitzOptions>());
+    return audit::decomposition_passes(method == "embedding_bias" ? 2 : num_classes,
+                                       options<audit::ProbeOptions>());
   }
 
   Json run_method(const std::string& method) const {
@@ -266,7 +362,8 @@ class ModelAudit {
         *loaded_.denoiser, images_, prompts_.classes, prompts_.neutral, settings);
     const bool has_weights = found.residuals.defined();
     const std::string name = "score decomposition (" + rule + ")";
-    Json json = judged(name, recipe(), found.mean_weights(), has_weights);
+    const std::string recipe = this->recipe(images_.size(0), prompts_.classes.size());
+    Json json = judged(name, recipe, found.mean_weights(), has_weights);
     const metrics::BootstrapOptions bootstrap{.seed = job_.seed};
     for (size_t s = 0; s < found.steps.size(); ++s) {
       const auto row = static_cast<int64_t>(s);
@@ -275,13 +372,13 @@ class ModelAudit {
       std::vector<audit::AuditNumber> numbers{
           {.name = name + ": accuracy" + at_step,
            .interval = metrics::wilson_interval(right.sum().item<int64_t>(), right.numel()),
-           .recipe = recipe(),
+           .recipe = recipe,
            .not_said = "The step that does best on these images need not do so on others."}};
       if (has_weights) {
         numbers.push_back(
             {.name = name + ": residual" + at_step,
              .interval = metrics::mean_interval(found.residuals[row].contiguous(), bootstrap),
-             .recipe = recipe(),
+             .recipe = recipe,
              .not_said = "A small residual does not make the weights right: at little noise all "
                          "predictions are nearly the same."});
         for (size_t k = 0; k < values_.size(); ++k)
@@ -290,7 +387,7 @@ class ModelAudit {
                                    prompts_.classes[k].name, prompts_.neutral.name, at_step),
                .interval = metrics::mean_interval(
                    found.weights[row].select(1, static_cast<int64_t>(k)).contiguous(), bootstrap),
-               .recipe = recipe(),
+               .recipe = recipe,
                .not_said = "It is the model's view of these images, not of those it would make."});
       }
       for (const Json& number : audit::to_json(numbers)) json["numbers"].push_back(number);
@@ -299,12 +396,12 @@ class ModelAudit {
   }
 
   Json elbo() const {
-    auto settings = options<audit::ElboOptions>();
-    settings.num_times = job_.elbo_draws;
+    const audit::ElboOptions settings = elbo_options();
     const audit::ElboClassification found =
         audit::classify_by_elbo(*loaded_.denoiser, images_, prompts_.classes, settings);
-    const std::string text = fmt::format("{} draws of t in 1 … 999 and noise an image, {} images",
-                                         settings.num_times, images_.size(0));
+    const std::string text = fmt::format(
+        "{} draws of t in 1 … 999 and noise an image, {} images, {} forward passes an image",
+        settings.num_times, images_.size(0), audit::elbo_passes(prompts_.classes.size(), settings));
     Json json = judged("ELBO classifier", text, found.probabilities(), true);
     const at::Tensor undecided = found.margins() < 2 * found.margin_errors;
     json["numbers"].push_back(audit::to_json(audit::AuditNumber{
@@ -324,15 +421,8 @@ class ModelAudit {
                                                                  prompts_.neutral, settings))}};
   }
 
-  /// Weights of the first two class prompts in `word`, on images made for it or else on the audited.
-  at::Tensor pair_weights(const audit::Prompt& word) const {
-    const auto generated = job_.generated.find(word.name);
-    at::Tensor images = images_;
-    if (generated != job_.generated.end()) {
-      const data::ImageSet made = data::load_images(generated->second);
-      check_images(made);
-      images = made.normalised(at::arange(made.size()));
-    }
+  /// Weights of the first two class prompts in `word`.
+  at::Tensor pair_weights(const audit::Prompt& word, const at::Tensor& images) const {
     return audit::decompose_scores(*loaded_.denoiser, images,
                                    {prompts_.classes[0], prompts_.classes[1]}, word,
                                    options<audit::DecompositionOptions>())
@@ -343,22 +433,26 @@ class ModelAudit {
     const audit::Prompt &first = prompts_.classes[0], &second = prompts_.classes[1];
     std::vector<audit::BiasPoint> points;
     Json of_words = Json::array();
-    for (const audit::Prompt& word : prompts_.others) {
+    for (const audit::Prompt& word : judged_words()) {
+      const auto made = made_for_.find(word.name);
+      const at::Tensor& images = made == made_for_.end() ? images_ : made->second;
+      const std::string judged_on =
+          made == made_for_.end() ? "the audited images" : "images made for the word";
       points.push_back(
           {.word = word.name,
            .embedding = audit::embedding_bias(word.condition, first.condition, second.condition),
-           .output = audit::output_bias(pair_weights(word), job_.tolerance,
-                                        options<audit::ProbeOptions>())});
+           .output = audit::output_bias(pair_weights(word, images), job_.tolerance,
+                                        options<audit::ProbeOptions>()),
+           .recipe = "score decomposition of " + judged_on + ", " + recipe(images.size(0), 2)});
       of_words.push_back(audit::to_json(points.back()));
-      of_words.back()["judged_on"] =
-          job_.generated.contains(word.name) ? "images made for the word" : "the audited images";
+      of_words.back()["judged_on"] = judged_on;
+      of_words.back()["num_images"] = images.size(0);
     }
     Json json{{"first", first.name},
               {"second", second.name},
               {"tolerance", job_.tolerance},
               {"words", of_words},
-              {"numbers", audit::to_json(audit::bias_numbers(points, first.name, second.name,
-                                                             "score decomposition, " + recipe()))},
+              {"numbers", audit::to_json(audit::bias_numbers(points, first.name, second.name))},
               {"fit", nullptr}};
     if (points.size() >= 3) {
       const audit::LinearFit fit = audit::relate(points);
@@ -375,8 +469,7 @@ class ModelAudit {
 
   Json lipschitz() const {
     const auto settings = options<audit::LipschitzOptions>();
-    std::vector<audit::Prompt> all = prompts_.classes;
-    if (prompts_.neutral.condition.defined()) all.push_back(prompts_.neutral);
+    const std::vector<audit::Prompt> all = all_prompts();
     const audit::LipschitzEstimate found =
         audit::estimate_lipschitz(*loaded_.denoiser, images_, all, settings);
     return {{"numbers", audit::to_json(audit::lipschitz_numbers(found, all, settings))}};
@@ -389,6 +482,7 @@ class ModelAudit {
   at::Tensor images_, labels_;
   std::string images_sha256_;
   Prompts prompts_;
+  std::map<std::string, at::Tensor> made_for_;  ///< images by the word they were made for
 };
 
 void check_job(const AuditJob& job) {
@@ -396,6 +490,12 @@ void check_job(const AuditJob& job) {
     if (!has(audit_methods(), method)) throw unknown_name("audit method", method, audit_methods());
   const bool is_rising = std::adjacent_find(job.steps.begin(), job.steps.end(),
                                             std::greater_equal<>()) == job.steps.end();
+  if (job.elbo_draws == 1 || job.elbo_draws < 0)
+    throw UsageError({.where = "--elbo-draws",
+                      .what = "draws are compared with each other",
+                      .got = fmt::format("{}", job.elbo_draws),
+                      .expected = "2 at least, or 0",
+                      .hint = ""});
   if (job.steps.empty() || !is_rising || job.num_images < 1 || job.num_draws < 1)
     throw UsageError({.where = "audit",
                       .what = "images, draws and steps",
@@ -427,7 +527,8 @@ Json audit_model(const AuditJob& job, Progress& progress) {
 std::string audit_text(const Json& audit) {
   std::string text;
   for (const auto& [method, found] : audit.at("methods").items()) {
-    text += method + "\n";
+    text += fmt::format("{}: {} forward passes an image\n", method,
+                        found.at("forward_passes").get<int64_t>());
     for (const Json& number : found.at("numbers"))
       text += fmt::format("  {:<72} {:.4f} ({:.4f} to {:.4f})\n",
                           number.at("name").get<std::string>(), number.at("value").get<double>(),

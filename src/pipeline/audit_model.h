@@ -31,10 +31,13 @@ struct AuditJob {
   /// Samples made for a word, as a dataset spec: what embedding_bias judges that word by. Words
   /// without are judged by what the model makes of `images` under them.
   std::map<std::string, std::string> generated = {};
+  /// Samples of several words, as a dataset spec whose labels are the words' numbers: with these,
+  /// only words that they or `generated` have images of are judged.
+  std::string samples = "";
   int64_t num_images = 250;
   std::vector<int64_t> steps = {5, 20, 100, 300, 600};
   int64_t num_draws = 1;
-  int64_t elbo_draws = 30;
+  int64_t elbo_draws = 0;  ///< 0 = as many forward passes as score_decomposition takes
   double tolerance = 0.1;  ///< of group balance
   uint64_t seed = 0;
   int64_t num_workers = 2;
@@ -48,7 +51,8 @@ const std::vector<std::string>& audit_methods();
 /// What docs/formats/audit.md describes. Images are drawn from the set without replacement (stream
 /// (seed, kSplit, 5)).
 /// Throws: UsageError for unknown methods, attributes and words, prompts that coincide, images that
-/// do not fit, and models without conditions; DataError for the files; Interrupted when stopped.
+/// do not fit or are made for no such word, and models without conditions; DataError for the files;
+/// Interrupted when stopped.
 nlohmann::ordered_json audit_model(const AuditJob& job, Progress& progress);
 /// A table for the terminal.
 std::string audit_text(const nlohmann::ordered_json& audit);

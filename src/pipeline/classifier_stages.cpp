@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "audit/condition_audit.h"
+#include "audit/word_shares.h"
 #include "core/libtorch.h"
 #include "diffusion/model_file.h"
 #include "metrics/features.h"
@@ -107,6 +108,19 @@ Json measure_conditions(const TrainingContext& context, const ConditionedSamples
           context.data.evaluation->labels.index_select(0, context.data.target_indices),
       .class_names = context.data.split.groups};
   return Json::parse(audit::audit_conditions(images, {.seed = seed_of(context)}).dump());
+}
+
+Json measure_words(const TrainingContext& context, const ConditionedSamples& samples,
+                   const audit::AuditReference& reference) {
+  const audit::WordSamples words{
+      .predicted = metrics::extract_features(*reference.classifier, samples.images,
+                                             {.num_workers = context.config.num_workers()})
+                       .predicted_groups(),
+      .words = samples.classes,
+      .vocabulary = context.config.words.words(),
+      .confusion = reference.confusion,
+      .group_names = reference.group_names};
+  return Json::parse(audit::shares_by_word(words, seed_of(context)).dump());
 }
 
 }  // namespace equipoise::pipeline

@@ -35,4 +35,9 @@ nlohmann::json train_on_samples(const TrainingContext& context, const std::strin
 nlohmann::json measure_conditions(const TrainingContext& context, const ConditionedSamples& samples,
                                   const audit::AuditReference& reference);
 
+/// The "by_word" object of a method's results (audit/word_shares.h); the samples' classes are
+/// numbers of words.
+nlohmann::json measure_words(const TrainingContext& context, const ConditionedSamples& samples,
+                             const audit::AuditReference& reference);
+
 }  // namespace equipoise::pipeline

@@ -308,6 +308,8 @@ class Experiment {
         Json::parse(audit::audit_samples(stored_samples(name), reference, audit_options()).dump());
     if (config_.model.conditional)
       json["conditional"] = measure_conditions(context_, conditioned_samples(name), reference);
+    if (config_.words.is_on() && !config_.words.sample.empty())
+      json["by_word"] = measure_words(context_, conditioned_samples(name), reference);
     return json;
   }
 
@@ -324,6 +326,7 @@ class Experiment {
                        .rows = data_.target_indices,
                        .attribute = audit_attribute(),
                        .methods = config_.audit.methods,
+                       .samples = config_.words.sample.empty() ? "" : folder_.samples(name),
                        .num_images = config_.audit.num,
                        .steps = config_.audit.steps,
                        .num_draws = config_.audit.draws,

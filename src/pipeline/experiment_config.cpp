@@ -132,6 +132,18 @@ void check_audit(ConfigTree& tree, const ExperimentConfig& config) {
         fmt::format("[{}] a model told of classes can be asked for these alone: audit.attribute "
                     "must be the one of data.split.attributes",
                     tree.origin("audit.attribute")));
+  const bool asks_of_words =
+      config.words.is_on() && std::ranges::count(config.audit.methods, "embedding_bias") > 0;
+  if (asks_of_words && config.words.sample.empty())
+    tree.add_problem(
+        fmt::format("[{}] embedding_bias judges words by the run's own samples of them: list these "
+                    "words in words.sample",
+                    tree.origin("audit.methods")));
+  if (config.audit.elbo_draws == 1)
+    tree.add_problem(
+        fmt::format("[{}] audit.elbo_draws is 2 at least, or 0: draws are compared "
+                    "with each other",
+                    tree.origin("audit.elbo_draws")));
   for (const std::string& method : config.audit.methods)
     if (std::ranges::find(audit_methods(), method) == audit_methods().end())
       tree.add_problem(fmt::format("[{}] {}", tree.origin("audit.methods"),

@@ -73,6 +73,7 @@ struct RatioSection {
   std::string labels = "hard";
   std::string time_law = "log_uniform_sigma";
   std::string time_map = "linear";
+  std::string extractor = "";
   data::AugmentConfig augment;
   train::LoopConfig train{.images = 60'000,
                           .batch_size = 64,
@@ -105,6 +106,8 @@ struct RatioSection {
              "how training draws noise levels; denoiser = as [train.noise] does");
     f.choice("time_map", time_map, {"linear", "cosine"},
              "time value shown to the network at a noise level");
+    f("extractor", extractor, "",
+      "safetensors file of a pretrained encoder for network type ADM; empty = none");
     f.group("augment", augment,
             "geometric augmentation of both sets; small changes keep a small reference from being "
             "learnt by heart");
@@ -226,7 +229,7 @@ struct AuditSection {
   int64_t num = 250;
   std::vector<int64_t> steps = {5, 20, 100, 300, 600};
   int64_t draws = 1;
-  int64_t elbo_draws = 30;
+  int64_t elbo_draws = 0;
 
   void fields(FieldVisitor& f) {
     f("methods", methods, "", "which (equipoise audit --help); none = no audit");
@@ -235,7 +238,10 @@ struct AuditSection {
     f("num", num, "images", "evaluation images that models are shown", {1, 1e7});
     f("steps", steps, "", "noise levels, as steps", {0, 999});
     f("draws", draws, "count", "draws of noise an image and step", {1, 1e5});
-    f("elbo_draws", elbo_draws, "count", "elbo: draws of step and noise an image", {2, 1e5});
+    f("elbo_draws", elbo_draws, "count",
+      "elbo: draws of step and noise an image; 0 = as many forward passes as score_decomposition "
+      "takes",
+      {0, 1e5});
   }
 };
 

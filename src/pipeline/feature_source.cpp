@@ -54,14 +54,6 @@ bool is_fid_inception(const nets::ExtractorRecipe& recipe) {
   return recipe.name == "inception_fid" && recipe.resize == nets::ResizeMode::kTfBilinear;
 }
 
-/// Numbers, where the file has no names.
-std::vector<std::string> class_names_of(const diffusion::NetworkDescription& description) {
-  auto names = description.extra.value("class_names", std::vector<std::string>{});
-  if (names.empty())
-    for (int64_t k = 0; k < description.shape.label_dim; ++k) names.push_back(std::to_string(k));
-  return names;
-}
-
 }  // namespace
 
 FeatureSource pixel_source(bool is_vectors) {
@@ -87,7 +79,8 @@ FeatureSource classifier_source(const std::filesystem::path& classifier) {
                  {"resize", "none"},
                  {"weights_sha256", sha256}},
       .text = "classifier, penultimate layer, sha256 " + sha256,
-      .class_names = class_names_of(loaded.description)};
+      .class_names =
+          diffusion::class_names(loaded.description.extra, loaded.description.shape.label_dim)};
 }
 
 FeatureSource extractor_source(const std::string& spec,

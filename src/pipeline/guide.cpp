@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,9 +17,10 @@
 #include "data/batch_source.h"
 #include "diffusion/discriminator_ratio.h"
 #include "diffusion/model_file.h"
+#include "io/files.h"
 #include "io/hash.h"
 #include "io/npy.h"
-#include "nets/discriminator.h"
+#include "nets/adm_discriminator.h"
 #include "pipeline/sample_model.h"
 #include "pipeline/stages.h"
 #include "pipeline/words.h"
@@ -70,10 +73,31 @@ Contest make_contest(const GuideJob& job, const at::Tensor& generated,
   return contest;
 }
 
+/// Samples that lie there already must be of this model and solver; without a recipe the user
+/// vouches for them.
+void check_generated(const GuideJob& job) {
+  const std::filesystem::path file = recipe_file(job.generated);
+  if (!std::filesystem::exists(file)) return;
+  const Json recipe = Json::parse(io::read_file(file), nullptr, /*allow_exceptions=*/false);
+  const std::pair<std::string, Json> all[] = {{"model_sha256", io::sha256_of_file(job.model)},
+                                              {"sampler", job.method.sampler},
+                                              {"guidance", job.method.guidance}};
+  for (const auto& [key, expected] : all)
+    if (!recipe.is_object() || recipe.value(key, Json()) != expected)
+      throw UsageError(
+          {.where = job.generated.string(),
+           .what = "these samples were not made by this model with this solver: " + key,
+           .got = recipe.is_object() ? recipe.value(key, Json()).dump() : "no recipe",
+           .expected = expected.dump(),
+           .hint = "Name another file, or delete this one to have it made"});
+}
+
 /// The model's samples, drawn unless they lie there already.
 std::map<std::string, at::Tensor> generated_samples(const GuideJob& job, bool is_conditional,
                                                     Progress& progress) {
-  if (!std::filesystem::exists(job.generated)) {
+  if (std::filesystem::exists(job.generated)) {
+    check_generated(job);
+  } else {
     std::vector<int64_t> seeds(static_cast<size_t>(job.config.generated));
     for (size_t i = 0; i < seeds.size(); ++i) seeds[i] = kFirstSeed + static_cast<int64_t>(i);
     sample_model({.model = job.model,
@@ -88,6 +112,14 @@ std::map<std::string, at::Tensor> generated_samples(const GuideJob& job, bool is
                  progress);
   }
   auto arrays = io::read_npz(job.generated);
+  for (const char* name : {"arr_0", "arr_1"})
+    if (!arrays.contains(name) && (is_conditional || std::string_view(name) == "arr_0"))
+      throw DataError(
+          {.where = job.generated.string(),
+           .what = "not samples of this model",
+           .got = std::string("no array ") + name,
+           .expected = is_conditional ? "images arr_0 and their classes arr_1" : "images arr_0",
+           .hint = ""});
   at::Tensor& images = arrays.at("arr_0");
   if (images.dim() == 4) images = images.permute({0, 3, 1, 2}).contiguous();
   return arrays;
@@ -103,6 +135,8 @@ void GuideConfig::fields(FieldVisitor& f) {
            "how training draws noise levels");
   f.choice("time_map", time_map, {"linear", "cosine"},
            "time value shown to the network at a noise level");
+  f("extractor", extractor, "",
+    "safetensors file of a pretrained encoder for network type ADM; empty = none");
   f.group("augment", augment, "geometric augmentation of both sets");
   f.group("train", train, "the training loop");
 }
@@ -122,6 +156,7 @@ nlohmann::json train_guide(const GuideJob& job, Progress& progress) {
   nets::NetworkConfig network_config = job.config.network;
   if (is_conditional) network_config["condition"] = true;
   const auto network = nets::make_discriminator_network(network_config, shape, job.seed);
+  nets::load_extractor(*network, job.config.extractor);
   network->to(device);
   const reweight::RatioLaw law{.time_law = job.config.time_law, .time_map = job.config.time_map};
   const at::Tensor fake = contest.set->normalised(contest.generated_validation),
@@ -165,13 +200,20 @@ nlohmann::json train_guide(const GuideJob& job, Progress& progress) {
             {"curve", train::to_json(result.curve)},
             {"snapshot_images", result.snapshot_images},
             {"heldout_bce", result.heldout_loss}};
-  if (!is_conditional) {
-    const diffusion::LoadedRatio loaded = diffusion::load_discriminator_ratio(job.out, device);
-    const reweight::RatioReport report =
-        reweight::diagnose_ratio(*loaded.ratio, fake.to(device), real.to(device),
-                                 {.name = "guide", .time_dependent = true, .seed = job.seed});
-    json["levels"] = Json::parse(report.to_json().dump()).at("levels");
-  }
+  const auto one_hot = [&](const at::Tensor& rows) {
+    return is_conditional ? at::one_hot(contest.set->labels.index_select(0, rows), shape.label_dim)
+                                .to(device, at::kFloat)
+                          : at::Tensor();
+  };
+  const diffusion::LoadedRatio loaded = diffusion::load_discriminator_ratio(job.out, device);
+  const reweight::RatioReport report =
+      reweight::diagnose_ratio(*loaded.ratio, fake.to(device), real.to(device),
+                               {.name = "guide",
+                                .time_dependent = true,
+                                .seed = job.seed,
+                                .biased_labels = one_hot(contest.generated_validation),
+                                .reference_labels = one_hot(contest.real_validation)});
+  json["levels"] = Json::parse(report.to_json().dump()).at("levels");
   return json;
 }
 

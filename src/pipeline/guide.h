@@ -33,6 +33,7 @@ struct GuideConfig {
                           .snapshot = "best",
                           .patience = 5};
   nets::NetworkConfig network{{"type", "CNN"}};
+  std::string extractor = "";
 
   void fields(FieldVisitor& f);
 };

@@ -19,6 +19,7 @@
 #include "io/hash.h"
 #include "io/json_lines.h"
 #include "io/npy.h"
+#include "nets/adm_discriminator.h"
 #include "nets/extractors/lpips.h"
 #include "pipeline/sample_model.h"
 #include "pipeline/stages.h"
@@ -161,6 +162,8 @@ void MinorityTrainConfig::fields(FieldVisitor& f) {
            "how training draws noise levels");
   f.choice("time_map", time_map, {"linear", "cosine"},
            "time value shown to the network at a noise level");
+  f("extractor", extractor, "",
+    "safetensors file of a pretrained encoder for network type ADM; empty = none");
   f.group("augment", augment, "geometric augmentation");
   f.group("train", train, "the training loop");
 }
@@ -186,6 +189,7 @@ nlohmann::json train_minority(const MinorityTrainJob& job, Progress& progress) {
   network_config["outputs"] = num_bins;
   const at::Device device(job.device);
   const auto network = nets::make_discriminator_network(network_config, shape, job.seed);
+  nets::load_extractor(*network, job.config.extractor);
   network->to(device);
   const train::NoisyClassifierTask task(
       {.network = network,

@@ -59,6 +59,7 @@ struct MinorityTrainConfig {
                           .snapshot = "best",
                           .patience = 5};
   nets::NetworkConfig network{{"type", "CNN"}};
+  std::string extractor = "";
 
   void fields(FieldVisitor& f);
 };

@@ -166,7 +166,6 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
       .latents = read_latents(job, item_shape)};
   const samplers::SampleOptions options{
       .batch_size = job.batch_size, .num_threads = job.num_workers, .device = device};
-  const double begun = track::steady_seconds();
   std::optional<samplers::Rejection> rejection;
   if (method.ratio) {
     const samplers::RejectionTables tables =
@@ -177,6 +176,7 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
     if (progress.stop_requested()) throw Interrupted{};
     rejection.emplace(method.ratio, method.rejection, *method.sampler, tables);
   }
+  const double begun = track::steady_seconds();
   const samplers::SampleResult sampled =
       samplers::sample_images(*loaded.denoiser, *method.sampler, request, options, progress,
                               method.terms, rejection ? &*rejection : nullptr);
@@ -188,10 +188,15 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
   recipe.update({{"model", job.model.filename().string()},
                  {"model_sha256", io::sha256_of_file(job.model)},
                  {"guidance", job.method.guidance},
+                 {"guidance_sha256", method.guidance_sha256()},
                  {"num", sampled.images.size(0)},
                  {"seed_base", job.seed_base},
                  {"nfe", method.sampler->num_function_evaluations()},
                  {"calls", calls_json(sampled)},
+                 {"network_calls",
+                  {{"denoiser", sampled.network_calls.denoiser},
+                   {"guidance", sampled.network_calls.guidance},
+                   {"rejection", sampled.rejection.num_ratio_calls}}},
                  {"occupancy", sampled.occupancy}});
   if (words) recipe["words"] = words->table.words;
   if (rejection)

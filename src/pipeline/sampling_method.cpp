@@ -34,39 +34,54 @@ RejectionOptions rejection_options(const Json& json) {
   return options;
 }
 
-/// Constants belong to a model, a solver, its guidance and a discriminator.
+/// The constants in `file`, which belong to a model, a solver, its guidance, a discriminator and the
+/// quantile taken.
 samplers::RejectionTables read_tables(const std::string& file, const SamplingMethod& method,
                                       const std::filesystem::path& model,
-                                      const std::filesystem::path& discriminator) {
+                                      const ReadyMethod& ready) {
   const Json recipe = Json::parse(io::read_file(file), nullptr, /*allow_exceptions=*/false);
-  if (recipe.is_discarded() || !recipe.contains("rejection"))
+  if (!recipe.is_object() || !recipe.value("rejection", Json()).is_object())
     throw DataError({.where = file,
                      .what = "not the recipe of samples with rejection",
                      .got = "",
                      .expected = "a JSON file that 'equipoise sample --rejection' wrote",
                      .hint = ""});
-  const Json expected{{"model_sha256", io::sha256_of_file(model)},
-                      {"sampler", method.sampler},
-                      {"guidance", method.guidance}};
-  for (const auto& [key, value] : expected.items())
-    if (recipe.value(key, Json()) != value)
-      throw UsageError({.where = file,
-                        .what = "these rejection constants were measured with another " +
-                                std::string(key == "model_sha256" ? "model" : key),
-                        .got = recipe.value(key, Json()).dump(),
-                        .expected = value.dump(),
-                        .hint = "Leave tables out to measure them"});
   const Json& rejection = recipe["rejection"];
-  if (rejection.value("discriminator_sha256", "") != io::sha256_of_file(discriminator))
-    throw UsageError({.where = file,
-                      .what = "these rejection constants were measured with another discriminator",
-                      .got = "",
-                      .expected = discriminator.string(),
-                      .hint = "Leave tables out to measure them"});
+  const samplers::RejectionConfig defaults;
+  struct Belonging {
+    std::string what;
+    Json got, expected;
+  };
+  const Belonging all[] = {
+      {"model", recipe.value("model_sha256", Json()), io::sha256_of_file(model)},
+      {"sampler", recipe.value("sampler", Json()), method.sampler},
+      {"guidance", recipe.value("guidance", Json()), method.guidance},
+      {"network of a guidance term", recipe.value("guidance_sha256", Json()),
+       ready.guidance_sha256()},
+      {"discriminator", rejection.value("discriminator_sha256", Json()),
+       io::sha256_of_file(ready.discriminator)},
+      {"percentile", rejection.value("percentile", defaults.percentile),
+       ready.rejection.percentile},
+      {"allow_below_one", rejection.value("allow_below_one", defaults.allow_below_one),
+       ready.rejection.allow_below_one}};
+  for (const Belonging& one : all)
+    if (one.got != one.expected)
+      throw UsageError({.where = file,
+                        .what = "these rejection constants were measured with another " + one.what,
+                        .got = one.got.dump(),
+                        .expected = one.expected.dump(),
+                        .hint = "Leave tables out to measure them"});
   return samplers::tables_from_json(rejection.value("tables", Json()), file);
 }
 
 }  // namespace
+
+std::vector<std::string> ReadyMethod::guidance_sha256() const {
+  std::vector<std::string> hashes;
+  for (const auto& term : terms)
+    hashes.push_back(term->file().empty() ? "" : io::sha256_of_file(term->file()));
+  return hashes;
+}
 
 nlohmann::ordered_json SamplingMethod::to_json() const {
   nlohmann::ordered_json json{{"sampler", sampler}};
@@ -116,17 +131,23 @@ ReadyMethod prepare(const SamplingMethod& method, const std::filesystem::path& m
                       .find(method.sampler.at("type"))
                       .make.make(options_of(method.sampler));
   ready.terms = guidance::make_terms(method.guidance, context);
-  for (const auto& term : ready.terms) term->check_fits(shape);
+  for (const auto& term : ready.terms) {
+    term->check_fits(shape);
+    if (term->wants_churn() && !ready.sampler->takes_churn())
+      throw UsageError({.where = "guidance " + term->name() + ".boost",
+                        .what = "this solver adds no noise on demand",
+                        .got = method.sampler.at("type"),
+                        .expected = "heun, euler or edm_family",
+                        .hint = ""});
+  }
   if (method.rejection.is_null()) return ready;
   const RejectionOptions options = rejection_options(method.rejection);
   ready.rejection = options;
   ready.discriminator = guidance::network_file(options.model, context, "discriminator");
-  const diffusion::LoadedRatio loaded =
-      diffusion::load_discriminator_ratio(ready.discriminator, device);
+  const diffusion::LoadedRatio loaded = diffusion::load_noisy_ratio(ready.discriminator, device);
   diffusion::check_fits(loaded.shape, shape, ready.discriminator.string());
   ready.ratio = loaded.ratio;
-  if (!options.tables.empty())
-    ready.tables = read_tables(options.tables, method, model, ready.discriminator);
+  if (!options.tables.empty()) ready.tables = read_tables(options.tables, method, model, ready);
   return ready;
 }
 

@@ -50,10 +50,14 @@ struct ReadyMethod {
   samplers::RejectionConfig rejection;
   std::optional<samplers::RejectionTables> tables;  ///< when they were read from a file
   std::filesystem::path discriminator;
+
+  /// SHA-256 of each term's network, "" for a term without one.
+  std::vector<std::string> guidance_sha256() const;
 };
 
-/// Throws: UsageError when a term or a discriminator does not fit the model, or tables were made
-/// for another model, solver, guidance or discriminator; DataError for damaged files.
+/// Throws: UsageError when a term or a discriminator does not fit the model, a term wants churn of a
+/// solver without, or tables were made for another model, solver, guidance, discriminator or
+/// percentile; DataError for damaged files.
 ReadyMethod prepare(const SamplingMethod& method, const std::filesystem::path& model,
                     const nets::DataShape& shape, at::Device device);
 

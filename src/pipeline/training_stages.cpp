@@ -7,6 +7,7 @@
 #include "diffusion/discriminator_ratio.h"
 #include "diffusion/mixture_law.h"
 #include "diffusion/model_file.h"
+#include "nets/adm_discriminator.h"
 #include "nets/default_network.h"
 #include "pipeline/label_stages.h"
 #include "pipeline/method_training.h"
@@ -109,6 +110,7 @@ Json train_ratio(const TrainingContext& context, RatioNeed need) {
   if (has_network(context.config, need)) {
     auto network = nets::make_discriminator_network(context.config.ratio_network,
                                                     context.data.shape, seed_of(context));
+    nets::load_extractor(*network, context.config.ratio.extractor);
     network->to(device_of(context));
     const reweight::RatioLaw law{.time_dependent = time_dependent,
                                  .time_law = context.config.ratio.time_law,

@@ -103,6 +103,21 @@ TEST_F(HtmlReportTest, ConstraintsKeepTheirCurvesWhateverTheirNames) {
   EXPECT_THAT(page, HasSubstr("not met"));
 }
 
+TEST_F(HtmlReportTest, ShowsWhichGroupsWereMadeForEachWord) {
+  const auto share = [](const char* group, double value) -> Json {
+    return {{"group", group}, {"corrected", {{"value", value}}}};
+  };
+  Json results = load_results(run_dir);
+  results["methods"][1]["by_word"] = {{{"word", "nurse"},
+                                       {"num_samples", 500},
+                                       {"shares", {share("Female", 0.875), share("Male", 0.125)}}}};
+  write_results(results);
+  const std::string page = markup(), labels = page.substr(page.find("<section id=\"labels\""));
+  for (const char* text :
+       {"Groups among the images made for each word", ">Female<", ">nurse<", ">500<", ">87.5"})
+    EXPECT_THAT(labels.substr(0, labels.find("</section>")), HasSubstr(text));
+}
+
 TEST_F(HtmlReportTest, AlmostEmptyResultsMakeAShortReport) {
   write_results({{"format", "equipoise-results/1"}});
   const std::string page = report_html(run_dir);

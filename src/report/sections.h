@@ -39,7 +39,8 @@ Section directions_section(const Json& results);
 /// What was demanded of methods trained under constraints, and the multipliers' paths.
 Section constraints_section(const Json& results);
 Section ratio_section(const Json& results);
-/// Wrong labels, the label model, and whether conditional samples are of the class asked for.
+/// Wrong labels, the label model, whether conditional samples are of the class asked for, and groups
+/// among samples of words.
 Section labels_section(const Json& results);
 /// Solvers, guidance and rejection, where methods were sampled in more than one way.
 Section sampling_section(const Json& results);

@@ -27,16 +27,18 @@ struct LogRatios {
   at::Tensor reference;
 };
 
-at::Tensor log_ratios(const diffusion::DensityRatio& ratio, const at::Tensor& clean, double sigma,
-                      uint64_t seed, int64_t first_number) {
+at::Tensor log_ratios(const diffusion::DensityRatio& ratio, const at::Tensor& clean,
+                      const at::Tensor& labels, double sigma, uint64_t seed, int64_t first_number) {
   std::vector<at::Tensor> parts;
   for (int64_t start = 0; start < clean.size(0); start += kItemsPerCall) {
-    const at::Tensor items = clean.slice(0, start, std::min(start + kItemsPerCall, clean.size(0)));
+    const int64_t end = std::min(start + kItemsPerCall, clean.size(0));
+    const at::Tensor items = clean.slice(0, start, end);
     const at::Tensor numbers = at::arange(items.size(0), at::kLong) + (first_number + start);
     const at::Tensor noise =
         random_normal(seed, Purpose::kEvaluation, numbers, items.sizes().slice(1), kNoisePart);
     const at::Tensor levels = at::full({items.size(0)}, sigma, items.options());
-    parts.push_back(ratio.log_ratio(items + sigma * noise.to(items.device()), levels)
+    const at::Tensor classes = labels.defined() ? labels.slice(0, start, end) : at::Tensor();
+    parts.push_back(ratio.log_ratio(items + sigma * noise.to(items.device()), levels, classes)
                         .to(at::kCPU, at::kDouble));
   }
   const at::Tensor all = at::cat(parts);
@@ -139,6 +141,8 @@ RatioLevel measure_level(const LogRatios& log_ratios, double sigma) {
   level.accuracy = balanced_mean((log_ratios.biased <= 0).to(at::kDouble),
                                  (log_ratios.reference > 0).to(at::kDouble))
                        .mean;
+  level.log_ratio_biased = log_ratios.biased.mean().item<double>();
+  level.log_ratio_reference = log_ratios.reference.mean().item<double>();
   level.mean_weight = weight.mean;
   level.mean_weight_error = weight.error;
   const double mean_square = biased.square().mean().item<double>();
@@ -181,6 +185,8 @@ nlohmann::ordered_json level_to_json(const RatioLevel& level) {
   return {{"sigma", level.sigma},
           {"bce", level.bce},
           {"accuracy", level.accuracy},
+          {"log_ratio_biased", level.log_ratio_biased},
+          {"log_ratio_reference", level.log_ratio_reference},
           {"ess_fraction", level.ess_fraction},
           {"mean_weight", level.mean_weight},
           {"weight_histogram",
@@ -203,8 +209,9 @@ RatioReport diagnose_ratio(const diffusion::DensityRatio& ratio, const at::Tenso
   report.kind = options.time_dependent ? "time_dependent" : "time_independent";
   for (const double sigma : levels_of(options)) {
     report.levels.push_back(measure_level(
-        {.biased = log_ratios(ratio, biased, sigma, options.seed, 0),
-         .reference = log_ratios(ratio, reference, sigma, options.seed, biased.size(0))},
+        {.biased = log_ratios(ratio, biased, options.biased_labels, sigma, options.seed, 0),
+         .reference = log_ratios(ratio, reference, options.reference_labels, sigma, options.seed,
+                                 biased.size(0))},
         sigma));
     report.heldout_bce += report.levels.back().bce;
   }

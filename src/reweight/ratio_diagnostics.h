@@ -36,6 +36,7 @@ struct RatioLevel {
   double bce = 0;        ///< nats, half from each set; ln 2 = knows nothing
   double bce_error = 0;  ///< its standard error
   double accuracy = 0;   ///< half from each set
+  double log_ratio_biased = 0, log_ratio_reference = 0;  ///< means of l(x, sigma) over each set
   /// (mean w)^2 / mean w^2 over the biased images: the share of them that effectively counts.
   double ess_fraction = 0;
   double faint_fraction = 0;     ///< share of biased images with w < 0.01
@@ -69,6 +70,8 @@ struct DiagnosticOptions {
   double sigma_min = 0.002;
   double sigma_max = 80;
   uint64_t seed = 0;
+  /// [N, classes] and [M, classes] one-hot: classes of the images, for a ratio that is told of them.
+  at::Tensor biased_labels = {}, reference_labels = {};
 };
 
 /// Measures `ratio` on held-out images of both sets.

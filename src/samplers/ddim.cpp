@@ -18,10 +18,12 @@ struct DdimConfig : DdpmLevelsConfig {
 /// Guidance enters as eps - sqrt(1 - abar) c: the same as D + sigma^2 c in the scale used here.
 class DdimSampler : public Sampler {
  public:
-  explicit DdimSampler(const DdimConfig& config) : config_(config), levels_(ddpm_levels(config)) {}
+  explicit DdimSampler(const DdimConfig& config) : config_(config) { ddpm_chain(config); }
 
   int64_t num_steps() const override { return config_.steps; }
-  at::Tensor levels(const diffusion::Denoiser& /*denoiser*/) const override { return levels_; }
+  at::Tensor levels(const diffusion::Denoiser& denoiser) const override {
+    return ddpm_levels(config_, denoiser);
+  }
   bool is_stochastic() const override { return config_.eta > 0; }
 
   void step(const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
@@ -34,7 +36,6 @@ class DdimSampler : public Sampler {
 
  private:
   DdimConfig config_;
-  at::Tensor levels_;
 };
 
 const bool kRegistered = register_sampler<DdimSampler, DdimConfig>(

@@ -23,18 +23,20 @@ struct DdpmConfig : DdpmLevelsConfig {
 
 /// x' = mu(D, x) + Sigma c + sqrt(Sigma) n in the variance-preserving scale, mu the posterior mean
 /// and c the guidance: the mean-shift form, which equals the guided score up to sqrt(1 - beta) for
-/// Sigma = beta. The last step adds no noise.
+/// Sigma = beta. Terms that compare denoisers (classifier-free guidance) change D instead. The last
+/// step adds no noise.
 class DdpmSampler : public Sampler {
  public:
-  explicit DdpmSampler(const DdpmConfig& config)
-      : config_(config), chain_(ddpm_chain(config)), levels_(ddpm_levels(config)) {
+  explicit DdpmSampler(const DdpmConfig& config) : config_(config), chain_(ddpm_chain(config)) {
     const auto fixed = config.variance == "large" ? diffusion::FixedVariance::kLarge
                                                   : diffusion::FixedVariance::kSmall;
     log_variance_ = diffusion::ddpm_log_variance(chain_, fixed);
   }
 
   int64_t num_steps() const override { return config_.steps; }
-  at::Tensor levels(const diffusion::Denoiser& /*denoiser*/) const override { return levels_; }
+  at::Tensor levels(const diffusion::Denoiser& denoiser) const override {
+    return ddpm_levels(config_, denoiser);
+  }
   bool is_stochastic() const override { return true; }
 
   void step(const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
@@ -76,7 +78,7 @@ class DdpmSampler : public Sampler {
 
   DdpmConfig config_;
   diffusion::DdpmChain chain_;
-  at::Tensor levels_, log_variance_;
+  at::Tensor log_variance_;
 };
 
 const bool kRegistered = register_sampler<DdpmSampler, DdpmConfig>(

@@ -29,7 +29,9 @@ struct DdpmLevelsConfig {
 /// Throws: UsageError unless steps <= train_steps.
 diffusion::DdpmChain ddpm_chain(const DdpmLevelsConfig& config);
 /// Their noise levels from the last step to the first, then 0: [steps + 1] float64.
-at::Tensor ddpm_levels(const DdpmLevelsConfig& config);
+/// Throws: UsageError when the denoiser is a discrete-time model of another schedule, or does not
+/// know the highest level.
+at::Tensor ddpm_levels(const DdpmLevelsConfig& config, const diffusion::Denoiser& denoiser);
 
 /// What the model says of each image, the denoised one clipped if asked (before guidance).
 diffusion::Estimate ddpm_estimate(const DdpmLevelsConfig& config,

@@ -44,7 +44,9 @@ class Dpmpp2mSampler : public Sampler {
     if (walkers.memory.defined()) {
       const at::Tensor before =
           levels.index_select(0, walkers.memory_level.clamp_min(0)).log() - here.sigma.log();
-      const at::Tensor is_second_order = (walkers.memory_level >= 0).logical_and(next > 0);
+      // Levels that a model rounds to the same one leave nothing to extrapolate from.
+      const at::Tensor is_second_order =
+          (walkers.memory_level >= 0).logical_and(next > 0).logical_and(before > 0);
       const at::Tensor strength = at::where(is_second_order, 0.5 * h / before, at::zeros_like(h));
       target = denoised + each(strength) * (denoised - walkers.memory);
     }

@@ -125,6 +125,7 @@ class EdmFamilySampler : public Sampler {
     return config_.solver == "heun" && level + 1 < config_.steps ? 2 : 1;
   }
   bool is_stochastic() const override { return config_.churn > 0; }
+  bool takes_churn() const override { return true; }
 
   at::Tensor levels(const diffusion::Denoiser& denoiser) const override {
     const at::Tensor edm = noise_grid(config_, denoiser);

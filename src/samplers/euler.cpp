@@ -16,6 +16,7 @@ class EulerSampler : public Sampler {
     return noise_grid(config_, denoiser);
   }
   bool is_stochastic() const override { return config_.churn > 0; }
+  bool takes_churn() const override { return true; }
 
   void step(const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
             Walkers& walkers) const override {

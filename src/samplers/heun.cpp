@@ -18,6 +18,7 @@ class HeunSampler : public Sampler {
   // The slope is not defined at noise level 0, so the last step stays first order.
   int64_t calls_of_step(int64_t level) const override { return level + 1 < config_.steps ? 2 : 1; }
   bool is_stochastic() const override { return config_.churn > 0; }
+  bool takes_churn() const override { return true; }
 
   void step(const diffusion::GuidedDenoiser& model, const at::Tensor& levels,
             Walkers& walkers) const override {

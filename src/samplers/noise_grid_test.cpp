@@ -42,6 +42,16 @@ TEST(NoiseGrid, FallsFromTheHighestLevelToZero) {
   for (size_t i = 1; i < grid.size(); ++i) EXPECT_LT(grid[i], grid[i - 1]);
 }
 
+TEST(NoiseGrid, HasTheEighteenPublishedLevels) {
+  const std::vector<double> published{80,      57.586,  40.786,   28.375,   19.352,   12.910,
+                                      8.4009,  5.3152,  3.2568,   1.9233,   1.0882,   0.58535,
+                                      0.29644, 0.13952, 0.059947, 0.022935, 0.007528, 0.002};
+  const std::vector<double> grid = grid_of({}, some_law());
+  ASSERT_EQ(grid.size(), published.size() + 1);
+  // Printed to four or five digits.
+  for (size_t i = 0; i < published.size(); ++i) EXPECT_NEAR(grid[i] / published[i], 1, 7e-5) << i;
+}
+
 TEST(NoiseGrid, OneStepStartsAtTheHighestLevel) {
   const std::vector<double> grid = grid_of({.steps = 1}, some_law());
   ASSERT_EQ(grid.size(), 2u);

@@ -14,7 +14,8 @@
 namespace equipoise::samplers {
 namespace {
 
-constexpr int64_t kMaxStarts = 10000;
+constexpr int64_t kMaxStarts = 10000;   // of one image, most of them priors that were refused
+constexpr int64_t kMaxAttempts = 1000;  // of one image that ran out of calls
 
 at::Tensor rows_where(const at::Tensor& condition) {
   return condition.nonzero().squeeze(1);
@@ -26,6 +27,10 @@ void assign(at::Tensor& values, const at::Tensor& rows, const at::Tensor& rows_v
 
 void add_one(at::Tensor& values, const at::Tensor& rows) {
   values = values.index_add(0, rows, at::ones({rows.size(0)}, values.options()));
+}
+
+int64_t seed_of(const Walkers& walkers, const at::Tensor& rows, const at::Tensor& place) {
+  return walkers.seeds[rows[place].item<int64_t>()].item<int64_t>();
 }
 
 void forget_memory(Walkers& walkers, const at::Tensor& rows) {
@@ -181,11 +186,12 @@ at::Tensor Rejection::log_ratio(const at::Tensor& levels, int64_t chunk_size,
 
 void Rejection::draw_priors(const at::Tensor& levels, const at::Tensor& rows, Walkers& walkers,
                             Trials& trials) const {
-  const int64_t most = trials.num_starts.index_select(0, rows).max().item<int64_t>();
-  if (most >= kMaxStarts)
+  const auto [most, worst] = trials.num_starts.index_select(0, rows).max(0);
+  if (most.item<int64_t>() >= kMaxStarts)
     throw NumericError(
         {.where = "rejection",
-         .what = fmt::format("an image was started {} times and never accepted", most),
+         .what = fmt::format("the image of seed {} was started {} times and never accepted",
+                             seed_of(walkers, rows, worst), most.item<int64_t>()),
          .got = "",
          .expected = "",
          .hint = "Lower rejection.percentile, or train the discriminator for less "
@@ -265,9 +271,11 @@ void Rejection::judge(const at::Tensor& levels, int64_t chunk_size, const Walker
     if (config_.exact) {
       assign(walkers.x, rows, before.x.index_select(0, rows));
       assign(walkers.level, rows, before.level.index_select(0, rows));
-      if (walkers.memory.defined()) {
+      if (before.memory.defined()) {
         assign(walkers.memory, rows, before.memory.index_select(0, rows));
         assign(walkers.memory_level, rows, before.memory_level.index_select(0, rows));
+      } else {
+        forget_memory(walkers, rows);
       }
       break;
     }
@@ -287,6 +295,16 @@ void Rejection::restart_over_budget(const at::Tensor& levels, Walkers& walkers, 
       remaining_calls_.to(walkers.level.device()).index_select(0, walkers.level);
   const at::Tensor rows = rows_where(trials.calls + remaining > config_.max_calls);
   if (rows.size(0) == 0) return;
+  const auto [most, worst] = trials.total_calls.index_select(0, rows).max(0);
+  if (most.item<int64_t>() >= kMaxAttempts * config_.max_calls)
+    throw NumericError({.where = "rejection.max_calls",
+                        .what = fmt::format(
+                            "the image of seed {} took {} denoiser calls, {} an attempt, and was "
+                            "never finished",
+                            seed_of(walkers, rows, worst), most.item<int64_t>(), config_.max_calls),
+                        .got = "",
+                        .expected = "",
+                        .hint = "Allow more calls, or lower rejection.percentile"});
   draw_priors(levels, rows, walkers, trials);
   trials.calls = trials.calls.index_fill(0, rows, 0);
   trials.is_started = trials.is_started.index_fill(0, rows, false);

@@ -100,6 +100,7 @@ class Rejection {
   void start(const at::Tensor& levels, int64_t chunk_size, Walkers& walkers, Trials& trials,
              RejectionCounts& counts) const;
   /// Tests the step from `before` to `walkers`; sends back, redraws or restarts what is rejected.
+  /// Throws: NumericError when an image has spent 1,000 times max_calls.
   void judge(const at::Tensor& levels, int64_t chunk_size, const Walkers& before, Walkers& walkers,
              Trials& trials, RejectionCounts& counts) const;
 

@@ -1,51 +1,20 @@
 #include "samplers/rejection.h"
 
+#include <atomic>
 #include <cmath>
+#include <numeric>
 
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "core/random.h"
-#include "diffusion/mixture_law.h"
-#include "samplers/exact_kernel.h"
-#include "samplers/sample_images.h"
-#include "samplers/steps.h"
+#include "samplers/rejection_fixture.h"
 
 namespace equipoise::samplers {
 namespace {
 
 using diffusion::GaussianMixture;
-
-constexpr int64_t kSteps = 8;
-
-/// log ratio = a number, wherever.
-class ConstantRatio : public diffusion::DensityRatio {
- public:
-  explicit ConstantRatio(double value) : value_(value) {}
-  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor&) const override {
-    return at::full({x.size(0)}, value_, at::kDouble);
-  }
-
- private:
-  double value_;
-};
-
-std::unique_ptr<Sampler> make_sampler(const std::string& name, int64_t steps = kSteps) {
-  return SamplerRegistry::instance().find(name).make.make({{"steps", steps}});
-}
-
-RejectionTables flat_tables(double log_bound, int64_t steps = kSteps) {
-  const std::vector<double> values(static_cast<size_t>(steps) + 1, log_bound);
-  return {.marginal = values, .transition = values};
-}
-
-SampleResult run(const diffusion::Denoiser& denoiser, const Sampler& sampler, int64_t count,
-                 const Rejection* rejection, int64_t batch_size = 64) {
-  Progress progress;
-  return sample_images(denoiser, sampler,
-                       {.seeds = at::arange(count), .item_shape = {2}, .seed_base = 5},
-                       {.batch_size = batch_size}, progress, {}, rejection);
-}
 
 TEST(Rejection, RatioOneChangesNothing) {
   const auto law = diffusion::two_mode_laws().biased;
@@ -56,6 +25,28 @@ TEST(Rejection, RatioOneChangesNothing) {
   EXPECT_TRUE(at::equal(tested.images, plain.images));
   EXPECT_TRUE(at::equal(tested.total_calls, at::full({100}, 2 * kSteps - 1, at::kLong)));
   EXPECT_EQ(tested.rejection.accepted, tested.rejection.tested);
+}
+
+// A constant ratio c makes constants A = max(0, c), T = 0, with which every test accepts if c >= 0.
+TEST(Rejection, AHighConstantRatioIsMeasuredAndChangesNothing) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto heun = make_sampler("heun");
+  Progress progress;
+  const SampleRequest request{.seeds = at::arange(1), .item_shape = {2}, .seed_base = 5};
+  const RejectionConfig config{.warmup_images = 40};
+  for (const double c : {0.7, 0.0, -0.7}) {
+    const auto ratio = std::make_shared<ConstantRatio>(c);
+    const RejectionTables tables =
+        measure_rejection_tables(*law, *heun, *ratio, config, request, {}, progress);
+    EXPECT_EQ(tables.marginal, std::vector<double>(kSteps + 1, std::max(0.0, c)));
+    EXPECT_EQ(tables.transition, std::vector<double>(kSteps + 1, 0.0));
+    if (c < 0) continue;
+    const Rejection rejection(ratio, config, *heun, tables);
+    const SampleResult tested = run(*law, *heun, 100, &rejection);
+    EXPECT_TRUE(at::equal(tested.images, run(*law, *heun, 100, nullptr).images)) << c;
+    EXPECT_TRUE(at::equal(tested.total_calls, at::full({100}, 2 * kSteps - 1, at::kLong))) << c;
+    EXPECT_EQ(tested.rejection.accepted, tested.rejection.tested) << c;
+  }
 }
 
 // c < 0: only the prior test rejects, with acceptance e^c; steps are accepted and cost the same.
@@ -74,68 +65,6 @@ TEST(Rejection, ALowConstantRatioOnlyRedrawsPriors) {
     EXPECT_EQ(result.rejection.accepted[level], result.rejection.tested[level]);
 }
 
-double upper_share(const at::Tensor& points) {
-  return (points.sum(1) > 0).to(at::kDouble).mean().item<double>();
-}
-
-// Marginal ratios lie within [0.625, 2.5], those of kernels within [0.25, 4]: with M = 4 at every
-// step and 2.5 at the prior the output follows the unbiased law. 4,000 images: 0.5 +- 0.036 and
-// acceptances +- 5 standard errors are left once in 100,000 runs or less.
-TEST(Rejection, ExactModeTurnsTheBiasedLawIntoTheUnbiasedOne) {
-  const diffusion::LawPair laws = diffusion::two_mode_laws();
-  const ExactKernel kernel({{.weight = 0.8, .mean = {-2, -2}}, {.weight = 0.2, .mean = {2, 2}}},
-                           kSteps);
-  const auto ratio = std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased);
-  RejectionTables tables = flat_tables(std::log(4));
-  tables.marginal[0] = std::log(2.5);
-  const Rejection rejection(ratio, {.max_calls = 1000000, .exact = true}, kernel, tables);
-  const SampleResult plain = run(*laws.biased, kernel, 4000, nullptr, 512);
-  EXPECT_NEAR(upper_share(plain.images), 0.2, 0.03);
-  const SampleResult tested = run(*laws.biased, kernel, 4000, &rejection, 512);
-  EXPECT_NEAR(upper_share(tested.images), 0.5, 0.036);
-  for (size_t level = 1; level <= kSteps; ++level) {
-    const auto count = static_cast<double>(tested.rejection.tested[level]);
-    EXPECT_NEAR(static_cast<double>(tested.rejection.accepted[level]) / count, 0.25,
-                5 * std::sqrt(0.1875 / count))
-        << "with M above the supremum a step is accepted once in M times";
-  }
-  EXPECT_NEAR(tested.total_calls.to(at::kDouble).mean().item<double>(), 4 * kSteps, 1.5);
-}
-
-// 1-D N(0,1) against N(0.5,1), sigma' = 2 to sigma = 1 from x' = 1.3: log ratios of the kernel are
-// N(-0.0375, 0.075), and with M = 1.5 a step is accepted with probability 0.659863.
-TEST(Rejection, AcceptsAsOftenAsTheClosedFormSays) {
-  class OneStep : public Sampler {
-   public:
-    int64_t num_steps() const override { return 1; }
-    at::Tensor levels(const diffusion::Denoiser&) const override {
-      return at::tensor({2.0, 1.0}, at::kDouble);
-    }
-    bool is_stochastic() const override { return true; }
-    void step(const diffusion::GuidedDenoiser&, const at::Tensor&,
-              Walkers& walkers) const override {
-      arrive(walkers, 0.82 + std::sqrt(1.2) * step_noise(walkers));
-    }
-  } const sampler;
-  const auto real = std::make_shared<GaussianMixture>(diffusion::isotropic_gaussian({0}));
-  const auto model = std::make_shared<GaussianMixture>(diffusion::isotropic_gaussian({0.5}));
-  RejectionTables tables = flat_tables(std::log(1.5), 1);
-  tables.marginal[0] = -100;
-  const Rejection rejection(std::make_shared<diffusion::MixtureRatio>(real, model),
-                            {.max_calls = 1000000, .exact = true}, sampler, tables);
-  Progress progress;
-  const SampleRequest request{.seeds = at::arange(20000),
-                              .item_shape = {1},
-                              .seed_base = 1,
-                              .latents = at::full({20000, 1}, 0.65)};
-  const SampleResult result =
-      sample_images(*model, sampler, request, {.batch_size = 4096}, progress, {}, &rejection);
-  const auto tested = static_cast<double>(result.rejection.tested[1]);
-  // 4.5 standard errors: once in 100,000 runs.
-  EXPECT_NEAR(static_cast<double>(result.rejection.accepted[1]) / tested, 0.659863,
-              4.5 * std::sqrt(0.2244 / tested));
-}
-
 TEST(Rejection, WhatIsSentBackHasTheVarianceOfTheLevelItStandsAt) {
   const auto real = std::make_shared<GaussianMixture>(diffusion::isotropic_gaussian({0}));
   const auto euler = make_sampler("euler");
@@ -145,40 +74,267 @@ TEST(Rejection, WhatIsSentBackHasTheVarianceOfTheLevelItStandsAt) {
   tables.transition[3] = 1000;
   const Rejection rejection(std::make_shared<ConstantRatio>(0), {.max_calls = 1000}, *euler,
                             tables);
-  const at::Tensor zeros = at::zeros({20000}, at::kLong);
-  Walkers walkers{.x = random_normal(3, Purpose::kToyData, at::arange(20000), {1}).to(at::kDouble) *
-                       (1 + levels[3].square()).sqrt(),
-                  .level = zeros + 3,
-                  .num_taken = zeros + 3,
-                  .seeds = at::arange(20000),
-                  .seed_base = 2};
-  Walkers before = walkers;
-  before.level = zeros + 2;
-  Trials trials = new_trials(20000, at::kCPU);
-  trials.is_started = trials.is_started.logical_not();
-  RejectionCounts counts;
-  counts.tested.resize(kSteps + 1);
-  counts.accepted.resize(kSteps + 1);
+  Walkers walkers =
+      walkers_at(random_normal(3, Purpose::kToyData, at::arange(20000), {1}).to(at::kDouble) *
+                     (1 + levels[3].square()).sqrt(),
+                 3);
+  const Walkers before = walkers_at(walkers.x, 2);
+  Trials trials = started_trials(20000, 0);
+  RejectionCounts counts = no_counts();
   rejection.judge(levels, 0, before, walkers, trials, counts);
-  EXPECT_TRUE(at::equal(walkers.level, zeros + 2));
+  EXPECT_TRUE((walkers.level == 2).all().item<bool>());
   const double expected = 1 + levels[2].square().item<double>();
   // 20,000 draws: the standard error of a variance is 1 % of it.
   EXPECT_NEAR(walkers.x.square().mean().item<double>() / expected, 1, 0.045);
   EXPECT_EQ(counts.accepted[2], 20000) << "tested anew where it stands";
 }
 
-/// Ratios far from 1, so that much is rejected.
-std::shared_ptr<diffusion::MixtureRatio> strict_ratio() {
-  return std::make_shared<diffusion::MixtureRatio>(
-      std::make_shared<GaussianMixture>(diffusion::isotropic_gaussian({2, 2})),
-      diffusion::two_mode_laws().biased);
+/// The priors of images 0 … count - 1 on the plane; part 0 = the first, 1 = the one after a rejection.
+at::Tensor latents(uint64_t seed_base, int64_t count, uint32_t part = 0) {
+  return random_normal(seed_base, Purpose::kLatent, at::arange(count), {2}, part).to(at::kDouble);
+}
+
+/// Numbers of a test from level 2 to 3 in which every wrong reading decides otherwise: margins are
+/// 100 or more, so uniforms do not matter.
+struct Reading {
+  const char* what;
+  double last_ratio;  ///< at level 2, accepted
+  double step_3, marginal_3;
+  double step_2, marginal_2;
+  int64_t level;  ///< where the image ends
+};
+
+TEST(Rejection, StepsAreTestedAgainstTheLastPlaceAndReturnedImagesAreNot) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto euler = make_sampler("euler");
+  const at::Tensor levels = euler->levels(*law);
+  const std::vector<double> ratios{1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const auto ratio = std::make_shared<LevelRatio>(levels, ratios);
+  for (const Reading& c :
+       {Reading{"a step is accepted by T + l', whatever A", -200, 100, 300, 0, 0, 3},
+        Reading{"a step is rejected by T + l', whatever A; then A alone accepts", 200, -80, -400,
+                120, -150, 2},
+        Reading{"once back, A alone rejects", -200, 350, -400, -150, 150, 1}}) {
+    SCOPED_TRACE(c.what);
+    RejectionTables tables = flat_tables(-1000);
+    tables.transition[3] = c.step_3;
+    tables.marginal[3] = c.marginal_3;
+    tables.transition[2] = c.step_2;
+    tables.marginal[2] = c.marginal_2;
+    const Rejection rejection(ratio, {.max_calls = 1000}, *euler, tables);
+    const Walkers before = walkers_at(at::zeros({4, 2}, at::kDouble), 2);
+    Walkers walkers = walkers_at(at::zeros({4, 2}, at::kDouble), 3);
+    Trials trials = started_trials(4, c.last_ratio);
+    RejectionCounts counts = no_counts();
+    rejection.judge(levels, 0, before, walkers, trials, counts);
+    EXPECT_TRUE((walkers.level == c.level).all().item<bool>()) << walkers.level;
+    EXPECT_TRUE((trials.log_ratio == ratios[static_cast<size_t>(c.level)]).all().item<bool>())
+        << "kept: the ratio where the image was accepted, not where it was rejected\n"
+        << trials.log_ratio;
+  }
+}
+
+TEST(Rejection, AnImageStartedAnewForgetsItsLastRatio) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto euler = make_sampler("euler");
+  const at::Tensor levels = euler->levels(*law);
+  // Rejected at level 3 with no calls left to go on from level 2.
+  RejectionTables tables = flat_tables(-1000);
+  tables.transition[3] = 1000;
+  const Rejection rejection(std::make_shared<LevelRatio>(levels, std::vector<double>(9, 5)),
+                            {.max_calls = kSteps}, *euler, tables);
+  const Walkers before = walkers_at(at::zeros({3, 2}, at::kDouble), 2);
+  Walkers walkers = walkers_at(at::zeros({3, 2}, at::kDouble), 3);
+  Trials trials = started_trials(3, -77);
+  trials.calls = trials.calls + 2;
+  RejectionCounts counts = no_counts();
+  rejection.judge(levels, 0, before, walkers, trials, counts);
+  EXPECT_EQ(counts.num_restarts, 3);
+  EXPECT_EQ(walkers.level.max().item<int64_t>(), 0);
+  EXPECT_FALSE(trials.is_started.any().item<bool>());
+  EXPECT_TRUE(at::equal(walkers.x, levels[0] * latents(2, 3, 1)));
+  rejection.start(levels, 0, walkers, trials, counts);
+  EXPECT_TRUE((trials.log_ratio == 5).all().item<bool>());
+  EXPECT_EQ(trials.calls.max().item<int64_t>(), 0);
+  EXPECT_TRUE((trials.total_calls == 1).all().item<bool>());
+}
+
+/// Steps images to the end, `look` at each step with where they stood and where they stand. False
+/// when they do not arrive.
+template <class Look>
+bool walk(const Sampler& sampler, const Rejection& rejection, const diffusion::Denoiser& law,
+          Walkers& walkers, Trials& trials, RejectionCounts& counts, const Look& look) {
+  const at::Tensor levels = sampler.levels(law);
+  for (int round = 0; round < 3000; ++round) {
+    const at::Tensor rows = (walkers.level < sampler.num_steps()).nonzero().squeeze(1);
+    if (rows.size(0) == 0) return true;
+    walkers = pick(walkers, rows);
+    trials = pick(trials, rows);
+    rejection.start(levels, 0, walkers, trials, counts);
+    const Walkers before = walkers;
+    sampler.step(law, levels, walkers);
+    rejection.judge(levels, 0, before, walkers, trials, counts);
+    look(before);
+  }
+  return false;
+}
+
+TEST(Rejection, ImagesGoBackByWholeStridesAndNeverBelowThePrior) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto heun = make_sampler("heun");
+  constexpr int64_t kStride = 3;
+  const Rejection rejection(strict_ratio(), {.max_calls = 1000000, .back_steps = kStride}, *heun,
+                            flat_tables(0.3));
+  Walkers walkers = walkers_at(heun->levels(*law)[0] * latents(5, 60), 0);
+  Trials trials = new_trials(60, at::kCPU);
+  RejectionCounts counts = no_counts();
+  std::vector<bool> was_seen(kSteps + 1, false);
+  int64_t num_back_at_prior = 0, fresh_priors = 0;
+  EXPECT_TRUE(walk(*heun, rejection, *law, walkers, trials, counts, [&](const Walkers& before) {
+    for (int64_t i = 0; i < walkers.size(); ++i) {
+      const int64_t from = before.level[i].item<int64_t>(), to = walkers.level[i].item<int64_t>();
+      ASSERT_GE(to, 0);
+      ASSERT_LE(to, kSteps);
+      was_seen[static_cast<size_t>(to)] = true;
+      EXPECT_TRUE(to == 0 || (from + 1 - to) % kStride == 0) << from << " to " << to;
+      const bool is_done = to == kSteps;
+      EXPECT_EQ(trials.is_started[i].item<bool>(), to > 0 || is_done);
+      num_back_at_prior += to == 0;
+      if (is_done) fresh_priors += trials.num_starts[i].item<int64_t>() - 1;
+    }
+  }));
+  EXPECT_GT(num_back_at_prior, 0);
+  EXPECT_GT(counts.tested[0], 60 + num_back_at_prior) << "some priors were redrawn";
+  EXPECT_EQ(fresh_priors, counts.tested[0] - counts.accepted[0])
+      << "a fresh prior for every one that was rejected, and none else";
+  EXPECT_EQ(counts.accepted[0], 60 + num_back_at_prior);
+  for (size_t level = 0; level <= kSteps; ++level) EXPECT_TRUE(was_seen[level]) << level;
+}
+
+TEST(Rejection, TestsOnlyTheLevelsItIsTold) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto heun = make_sampler("heun");
+  const at::Tensor levels = heun->levels(*law);
+  const auto ratio = strict_ratio();
+  for (const int64_t stride : {1, 3}) {
+    const Rejection rejection(
+        ratio, {.max_calls = 1000000, .back_steps = stride, .first_level = 2, .last_level = 6},
+        *heun, flat_tables(0.3));
+    Walkers walkers = walkers_at(levels[0] * latents(5, 60), 0);
+    Trials trials = new_trials(60, at::kCPU);
+    RejectionCounts counts = no_counts();
+    int64_t num_below_first = 0;
+    EXPECT_TRUE(walk(*heun, rejection, *law, walkers, trials, counts, [&](const Walkers& before) {
+      const at::Tensor is_back = walkers.level <= before.level;
+      num_below_first += is_back.logical_and(walkers.level < 2).sum().item<int64_t>();
+      EXPECT_EQ(trials.num_starts.max().item<int64_t>(), 1) << "no prior is ever drawn";
+      const at::Tensor rows =
+          trials.is_started.logical_and(walkers.level <= 6).nonzero().squeeze(1);
+      const at::Tensor expected =
+          ratio->log_ratio(walkers.x, levels.index_select(0, walkers.level));
+      EXPECT_TRUE(at::allclose(trials.log_ratio.index_select(0, rows),
+                               expected.index_select(0, rows), 0, 1e-12))
+          << "steps are compared with the place they start from";
+    }));
+    EXPECT_EQ(num_below_first > 0, stride > 1);
+    for (const size_t level : {0, 1, 2, 7, 8}) EXPECT_EQ(counts.tested[level], 0) << level;
+    for (size_t level = 3; level <= 6; ++level) {
+      EXPECT_GE(counts.tested[level], 60) << level;
+      EXPECT_LT(counts.accepted[level], counts.tested[level]) << level;
+    }
+  }
+}
+
+TEST(Rejection, ARedrawnStepLeavesTheMemoryItBeganWith) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto sampler =
+      SamplerRegistry::instance().find("dpmpp_2m").make.make({{"steps", kSteps}, {"eta", 1}});
+  const at::Tensor levels = sampler->levels(*law);
+  RejectionTables tables = flat_tables(1000);
+  tables.transition[1] = -1000;
+  const auto ratio = std::make_shared<ConstantRatio>(0);
+  const RejectionConfig config{.max_calls = 1000, .exact = true};
+  const Rejection never(ratio, config, *sampler, flat_tables(1000)),
+      once(ratio, config, *sampler, tables);
+  Walkers walkers = walkers_at(levels[0] * latents(2, 3), 0);
+  Trials trials = started_trials(3, 0);
+  RejectionCounts counts = no_counts();
+  const auto step = [&](const Rejection& rejection) {
+    const Walkers before = walkers;
+    sampler->step(*law, levels, walkers);
+    rejection.judge(levels, 0, before, walkers, trials, counts);
+    return before;
+  };
+  const Walkers first = step(never);
+  EXPECT_TRUE(at::equal(walkers.x, first.x));
+  EXPECT_TRUE((walkers.memory_level == -1).all().item<bool>()) << "nothing was before";
+  step(once);
+  ASSERT_EQ(walkers.level.min().item<int64_t>(), 1);
+  const Walkers second = step(once);
+  EXPECT_TRUE(at::equal(walkers.x, second.x));
+  EXPECT_TRUE(at::equal(walkers.level, second.level));
+  EXPECT_TRUE(at::equal(walkers.memory, second.memory));
+  EXPECT_TRUE(at::equal(walkers.memory_level, at::zeros({3}, at::kLong)));
+}
+
+// A rejected first step leaves a multistep solver with nothing to remember.
+TEST(Rejection, ExactModeWorksWithSolversThatRememberTheStepBefore) {
+  const diffusion::LawPair laws = diffusion::two_mode_laws();
+  const auto law = laws.biased;
+  const auto sampler =
+      SamplerRegistry::instance().find("dpmpp_2m").make.make({{"steps", kSteps}, {"eta", 1}});
+  const Rejection rejection(std::make_shared<diffusion::MixtureRatio>(laws.unbiased, laws.biased),
+                            {.max_calls = 1000000, .exact = true}, *sampler, flat_tables(0.3));
+  const SampleResult alone = run(*law, *sampler, 40, &rejection, 1);
+  const SampleResult together = run(*law, *sampler, 40, &rejection, 48);
+  EXPECT_TRUE(at::isfinite(alone.images).all().item<bool>());
+  EXPECT_TRUE(at::equal(alone.images, together.images));
+  EXPECT_LT(alone.rejection.accepted[1], alone.rejection.tested[1]) << "first steps were rejected";
+}
+
+/// x times a parameter that is trained; notes whether anything it gave carries a graph.
+class TrainedRatio : public diffusion::DensityRatio {
+ public:
+  at::Tensor log_ratio(const at::Tensor& x, const at::Tensor&, const at::Tensor&) const override {
+    const at::Tensor values = (x.to(at::kDouble) * weight_).sum(1);
+    if (values.requires_grad()) has_graph = true;
+    return values;
+  }
+  mutable std::atomic<bool> has_graph = false;
+
+ private:
+  at::Tensor weight_ = at::full({}, 0.02, at::kDouble).requires_grad_(true);
+};
+
+TEST(Rejection, BuildsNoGraphAnywhere) {
+  ASSERT_TRUE(at::GradMode::is_enabled());
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto ratio = std::make_shared<TrainedRatio>();
+  ASSERT_TRUE(ratio->log_ratio(at::ones({1, 2}), {}, {}).requires_grad());
+  ratio->has_graph = false;
+  Progress progress;
+  for (const bool is_exact : {false, true}) {
+    const auto sampler = make_sampler(is_exact ? "euler_ancestral" : "heun");
+    SampleRequest request{.seeds = at::arange(40), .item_shape = {2}, .seed_base = 5};
+    request.latents = random_normal(5, Purpose::kLatent, request.seeds, {2}).requires_grad_(true);
+    const SampleOptions options{.batch_size = 16, .num_threads = 2};
+    const RejectionConfig config{.max_calls = 1000000, .warmup_images = 40, .exact = is_exact};
+    const RejectionTables tables =
+        measure_rejection_tables(*law, *sampler, *ratio, config, request, options, progress);
+    const Rejection rejection(ratio, config, *sampler, tables);
+    const SampleResult result =
+        sample_images(*law, *sampler, request, options, progress, {}, &rejection);
+    EXPECT_FALSE(result.images.requires_grad());
+    EXPECT_LT(result.rejection.accepted[2], result.rejection.tested[2]) << "some were sent back";
+  }
+  EXPECT_FALSE(ratio->has_graph);
 }
 
 TEST(Rejection, NoAttemptExceedsItsBudget) {
   const auto law = diffusion::two_mode_laws().biased;
   const auto heun = make_sampler("heun");
   const int64_t least = heun->num_function_evaluations();
-  const Rejection tight(strict_ratio(), {.max_calls = least}, *heun, flat_tables(0.5));
+  const Rejection tight(strict_ratio(), {.max_calls = least}, *heun, flat_tables(0.1));
   const SampleResult result = run(*law, *heun, 60, &tight);
   EXPECT_TRUE(at::equal(result.last_calls, at::full({60}, least, at::kLong)))
       << "whoever was sent back once had to start anew";
@@ -214,7 +370,10 @@ TEST(Rejection, HigherPercentilesRejectMore) {
   Progress progress;
   const SampleRequest request{.seeds = at::arange(1), .item_shape = {2}, .seed_base = 5};
   std::vector<double> constants_before(kSteps + 1, 0.0);
-  double calls_before = 0;
+  double calls_before = 0, acceptance_before = 1;
+  const auto total = [](const std::vector<int64_t>& counts) {
+    return static_cast<double>(std::accumulate(counts.begin() + 1, counts.end(), int64_t{0}));
+  };
   for (const double percentile : {0.0, 0.5, 0.9}) {
     const RejectionConfig config{.percentile = percentile, .warmup_images = 400};
     const RejectionTables tables =
@@ -229,8 +388,12 @@ TEST(Rejection, HigherPercentilesRejectMore) {
     const double calls = result.total_calls.to(at::kDouble).mean().item<double>();
     EXPECT_GE(calls, calls_before);
     calls_before = calls;
+    const double acceptance = total(result.rejection.accepted) / total(result.rejection.tested);
+    EXPECT_LE(acceptance, acceptance_before) << percentile;
+    acceptance_before = acceptance;
   }
   EXPECT_GT(calls_before, 2 * kSteps - 1);
+  EXPECT_LT(acceptance_before, 0.9) << "something must have been rejected";
 }
 
 TEST(RejectionTables, AreInterpolatedQuantilesAtLeastZero) {
@@ -264,6 +427,20 @@ TEST(Rejection, GivesUpOnWhatIsNeverAccepted) {
   const auto heun = make_sampler("heun");
   const Rejection rejection(std::make_shared<ConstantRatio>(-50), {}, *heun, flat_tables(0));
   EXPECT_THROW(run(*law, *heun, 2, &rejection), NumericError);
+}
+
+TEST(Rejection, GivesUpOnWhatIsNeverFinished) {
+  const auto law = diffusion::two_mode_laws().biased;
+  const auto euler = make_sampler("euler", 2);
+  RejectionTables tables = flat_tables(-1000, 2);
+  tables.transition[2] = 1000;
+  const Rejection rejection(std::make_shared<ConstantRatio>(0), {}, *euler, tables);
+  try {
+    run(*law, *euler, 1, &rejection);
+    FAIL() << "must not go on for ever";
+  } catch (const NumericError& error) {
+    EXPECT_NE(std::string(error.what()).find("max_calls"), std::string::npos) << error.what();
+  }
 }
 
 }  // namespace

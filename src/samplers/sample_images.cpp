@@ -286,7 +286,9 @@ SampleResult sample_images(const diffusion::Denoiser& denoiser, const Sampler& s
     }
   });
   progress.end();
-  return orders.result();
+  SampleResult result = orders.result();
+  result.network_calls = model.calls();
+  return result;
 }
 
 RejectionTables measure_rejection_tables(const diffusion::Denoiser& denoiser,

@@ -35,10 +35,11 @@ struct SampleOptions {
 
 struct SampleResult {
   at::Tensor images;  ///< [N, item_shape…] float32 on the CPU, row i for seeds[i]
-  /// [N] int64, denoiser calls spent on each image, those of discarded attempts included, and those
-  /// of the attempt that succeeded.
+  /// [N] int64, evaluations by the solver spent on each image, those of discarded attempts
+  /// included, and those of the attempt that succeeded.
   at::Tensor total_calls, last_calls;
-  RejectionCounts rejection;  ///< empty without rejection
+  diffusion::NetworkCalls network_calls;  ///< rows of all images, warm-up left out
+  RejectionCounts rejection;              ///< empty without rejection
   /// Share of a worker's places that were taken, on average over its steps while images were
   /// waiting; 1 when none ever waited.
   double occupancy = 1;

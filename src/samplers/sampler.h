@@ -73,6 +73,8 @@ class Sampler {
   virtual int64_t calls_of_step(int64_t /*level*/) const { return 1; }
   /// Whether a step repeated from the same place goes somewhere else.
   virtual bool is_stochastic() const { return false; }
+  /// Whether it raises an image's noise when a guidance term wants that.
+  virtual bool takes_churn() const { return false; }
 
   /// Denoiser calls an image costs.
   int64_t num_function_evaluations() const;

@@ -107,9 +107,14 @@ TEST(DualTraining, OrderOfThreadsDoesNotMatter) {
 
 // Each process sees its own losses; averaged before the step, their multipliers stay the same.
 TEST(DualTraining, ProcessesTakeTheSameStep) {
-  const auto average = [](std::vector<double>) { return std::vector<double>{(0.2 + 0.6) / 2}; };
-  DualTraining one = by_hand(config_with("last", 1), {0.1}, {}, average),
-               other = by_hand(config_with("last", 1), {0.1}, {}, average);
+  const auto average_with = [](double loss_of_the_other) {
+    return [=](std::vector<double> own) {
+      for (double& loss : own) loss = (loss + loss_of_the_other) / 2;
+      return own;
+    };
+  };
+  DualTraining one = by_hand(config_with("last", 1), {0.1}, {}, average_with(0.6)),
+               other = by_hand(config_with("last", 1), {0.1}, {}, average_with(0.2));
   step(one, 0.2);
   step(other, 0.6);
   EXPECT_EQ(one.ascent().multipliers(), other.ascent().multipliers());

@@ -1,5 +1,6 @@
 #include "train/loop.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -80,6 +81,67 @@ TEST_F(LoopTest, FindsTheOptimumAndReportsIt) {
   EXPECT_EQ(result.curve.size(), 8u);
   EXPECT_LT(result.curve.back().loss, result.curve.front().loss);
   EXPECT_FALSE(result.interrupted);
+}
+
+/// Loss = the weight itself, an image: Adam then moves it by the learning rate at every step.
+class Slope : public TrainingTask {
+ public:
+  at::Tensor loss_sum(int64_t, int64_t count) const override {
+    return weight_.sum() * static_cast<double>(count);
+  }
+  at::Tensor weight_ = at::zeros({1}).set_requires_grad(true);
+};
+
+/// Notes how far the weight moved at each step.
+class Speedometer : public Companion {
+ public:
+  explicit Speedometer(at::Tensor weight) : weight_(std::move(weight)) {}
+  void step_done(int64_t, int64_t) override {
+    const double here = weight_.item<double>();
+    moved.push_back(last_ - here);
+    last_ = here;
+  }
+  std::vector<double> moved;
+
+ private:
+  at::Tensor weight_;
+  double last_ = 0;
+};
+
+std::vector<double> learning_rates(bool cool_down) {
+  const Slope task;
+  const auto speedometer = std::make_shared<Speedometer>(task.weight_);
+  const LoopConfig config{.images = 600,
+                          .batch_size = 10,
+                          .micro_batch_size = 5,
+                          .lanes = 1,
+                          .learning_rate = 0.5,
+                          .ramp_images = 100,
+                          .cool_down = cool_down,
+                          .ema = {},
+                          .tick_images = 600};
+  LoopHooks hooks;
+  hooks.companions = {speedometer};
+  Progress progress;
+  run_loop(task, {task.weight_}, config, hooks, "slope", progress);
+  return speedometer->moved;
+}
+
+TEST(LearningRate, RampsUpStaysAndCoolsDownToZero) {
+  const std::vector<double> rates = learning_rates(true);
+  ASSERT_EQ(rates.size(), 60u);
+  for (size_t step = 0; step < 60; ++step) {
+    const auto number = static_cast<double>(step);
+    const double up = std::min(1.0, (number + 1) / 10), down = std::min(1.0, 3 * (1 - number / 60));
+    EXPECT_NEAR(rates[step], 0.5 * up * down, 1e-4) << step;
+  }
+  // Linearly to zero: the step after the last would not move at all.
+  EXPECT_NEAR(rates[59] - (rates[58] - rates[59]), 0, 1e-4);
+  EXPECT_LT(rates[59], 0.06 * 0.5);
+}
+
+TEST(LearningRate, StaysWhenItIsNotToCoolDown) {
+  EXPECT_NEAR(learning_rates(false).back(), 0.5, 1e-4);
 }
 
 TEST_F(LoopTest, ResumedRunEqualsUninterruptedBitForBit) {
@@ -189,6 +251,27 @@ TEST(AdamStep, AgreesWithLibTorchsAdam) {
 TEST(AdamStep, WithDecoupledDecayItIsLibTorchsAdamW) {
   expect_steps_of<torch::optim::AdamW>(torch::optim::AdamWOptions(0.01).weight_decay(0.5),
                                        {.decoupled_weight_decay = 0.5});
+}
+
+// After steps with weights v_1, v_2, v_3 from v_0: b^3 v_0 + (1 - b) (b^2 v_1 + b v_2 + v_3).
+TEST(AdamStep, AveragesTheWeightsItPassesThrough) {
+  constexpr int64_t kSize = 101;
+  for (const double beta : {0.0, 0.5, 0.999})
+    for (const int64_t num_workers : {1, 2}) {
+      at::Tensor values = random_normal(5, Purpose::kNoise, at::arange(1), {kSize})[0];
+      AdamState state(values);
+      at::Tensor expected = values.to(at::kDouble) * std::pow(beta, 3);
+      for (int64_t step = 1; step <= 3; ++step) {
+        const at::Tensor gradient =
+            random_normal(6, Purpose::kNoise, at::arange(step, step + 1), {kSize})[0];
+        adam_step({}, 0.5, beta, gradient, values, state, num_workers);
+        expected += (1 - beta) * std::pow(beta, 3 - step) * values.to(at::kDouble);
+      }
+      EXPECT_LT((state.average - expected).abs().max().item<double>(), 2e-6) << beta;
+      if (beta == 0) {
+        EXPECT_TRUE(at::equal(state.average, values));
+      }
+    }
 }
 
 TEST(AdamStep, ReplacesWhatIsNotFiniteAndCountsIt) {

@@ -1,7 +1,10 @@
 #include "train/mixout.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -254,9 +257,9 @@ class LayerTask : public TrainingTask {
 };
 
 struct MixedLayer {
-  explicit MixedLayer(const MixoutConfig& config, int64_t num_replicas = 2) {
+  explicit MixedLayer(const MixoutConfig& config, int64_t num_replicas = 2, uint64_t seed = 9) {
     MixoutTask::Parts parts{.config = config,
-                            .seed = 9,
+                            .seed = seed,
                             .plain = std::make_shared<LayerTask>(layer),
                             .parameters = layer->parameters()};
     for (const at::Tensor& parameter : layer->parameters())
@@ -312,16 +315,39 @@ TEST(MixoutTask, GradientIsThatOfTheMixedLayer) {
   }
 }
 
-TEST(MixoutTask, MasksFollowTheImageNumberAndTheSeed) {
-  const MixedLayer mixed(config_of(0.5)), again(config_of(0.5));
-  std::vector<double> losses;
-  for (int64_t first = 0; first < 40; ++first) {
-    const double loss = mixed.task->loss_sum(first, 1).item<double>();
-    EXPECT_EQ(loss, again.task->loss_sum(first, 1).item<double>());
-    losses.push_back(loss / LayerTask(mixed.layer).loss_sum(first, 1).item<double>());
+/// Which of the eight masks of three input neurons the call that begins at image `first` drew: bit k
+/// is set where neuron k is kept.
+int64_t mask_of(const MixedLayer& mixed, const MixoutConfig& config, int64_t first) {
+  const double loss = mixed.task->loss_sum(first, 1).item<double>();
+  int64_t nearest = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (int64_t bits = 0; bits < 8; ++bits) {
+    const at::Tensor mask = at::tensor({bits & 1, (bits >> 1) & 1, (bits >> 2) & 1}, at::kFloat);
+    const auto other = std::make_shared<Layer>();
+    other->weight =
+        mix(mixed.layer->weight, mixed.pretrained[0], mask.view({1, 3}), config).detach();
+    const double distance =
+        std::abs(LayerTask(other).loss_sum(first, 1).item<double>() - loss) / loss;
+    if (distance < least) nearest = bits;
+    least = std::min(least, distance);
   }
-  std::sort(losses.begin(), losses.end());
-  EXPECT_GE(std::unique(losses.begin(), losses.end()) - losses.begin(), 30);
+  EXPECT_LT(least, 1e-5) << "the loss is that of no mask";
+  return nearest;
+}
+
+TEST(MixoutTask, MasksFollowTheImageNumberAndTheSeed) {
+  const MixoutConfig config = config_of(0.5);
+  const auto masks_under = [&](uint64_t seed) {
+    const MixedLayer mixed(config, 2, seed);
+    std::vector<int64_t> masks;
+    for (int64_t first = 0; first < 40; ++first) masks.push_back(mask_of(mixed, config, first));
+    return masks;
+  };
+  const std::vector<int64_t> masks = masks_under(9);
+  EXPECT_EQ(masks, masks_under(9));
+  EXPECT_NE(masks, masks_under(10));
+  // Of eight equally likely masks, 40 calls leave three or more out once in 5,000 times.
+  EXPECT_GE(std::set<int64_t>(masks.begin(), masks.end()).size(), 6u);
 }
 
 TEST(MixoutTask, EqualWeightsGiveThePlainLossAtTheFirstStep) {
@@ -356,15 +382,54 @@ TEST(MixoutTask, TrainsUnderTheLoopAndLeavesAPlainNetwork) {
   EXPECT_TRUE(at::equal(trained(2), trained(1)));
 }
 
+using DenoiserPointer = std::shared_ptr<diffusion::PreconditionedDenoiser>;
+
+/// How far a denoiser moves points that follow their numbers.
+class MovingTask : public TrainingTask {
+ public:
+  explicit MovingTask(DenoiserPointer denoiser) : denoiser_(std::move(denoiser)) {}
+  at::Tensor loss_sum(int64_t first, int64_t count) const override {
+    const at::Tensor x = random_normal(1, Purpose::kNoise, at::arange(first, first + count), {2});
+    return (denoiser_->denoise(x, at::ones({count})) - x).square().sum();
+  }
+  double heldout_loss() const override {
+    const torch::NoGradGuard no_grad;
+    return loss_sum(1'000'000, 8).item<double>();
+  }
+
+ private:
+  DenoiserPointer denoiser_;
+};
+
 TEST(MixoutTask, ModelsAreStoredPlain) {
   const io::ScratchFolder scratch;
   const diffusion::ModelConfig model{.shape = {.resolution = 0, .channels = 2, .label_dim = 0},
                                      .network = {{"type", "MLP"}, {"hidden", 8}}};
-  const auto denoiser = diffusion::make_denoiser(model, 1);
-  diffusion::save_model(scratch / "m.safetensors", *denoiser, model);
-  const auto loaded = diffusion::load_model(scratch / "m.safetensors").denoiser;
-  const at::Tensor x = at::ones({3, 2}), sigma = at::ones({3});
-  EXPECT_TRUE(at::equal(loaded->denoise(x, sigma), denoiser->denoise(x, sigma)));
+  const DenoiserPointer tuned = diffusion::make_denoiser(model, 1),
+                        pretrained = diffusion::make_denoiser(model, 2),
+                        replica = diffusion::make_denoiser(model, 3);
+  MixoutTask::Parts parts{
+      .config = config_of(0.5),
+      .seed = 9,
+      .plain = std::make_shared<MovingTask>(tuned),
+      .parameters = tuned->parameters(),
+      .pretrained = {},
+      .replicas = {{std::make_shared<MovingTask>(replica), replica->parameters()}}};
+  std::vector<at::Tensor> before;
+  for (const at::Tensor& parameter : tuned->parameters())
+    before.push_back(parameter.detach().clone());
+  for (const at::Tensor& parameter : pretrained->parameters())
+    parts.pretrained.push_back(parameter.detach());
+  const MixoutTask task(std::move(parts));
+  task.loss_sum(0, 5).backward();
+  EXPECT_GT(distance(replica->parameters(), before), 0.1) << "nothing was mixed";
+  EXPECT_GT(tuned->parameters()[0].grad().norm().item<double>(), 0);
+
+  diffusion::save_model(scratch / "m.safetensors", *tuned, model);
+  const diffusion::LoadedModel loaded = diffusion::load_model(scratch / "m.safetensors");
+  EXPECT_EQ(distance(loaded.denoiser->parameters(), before), 0);
+  EXPECT_EQ(loaded.config.network, model.network);
+  EXPECT_EQ(MovingTask(loaded.denoiser).heldout_loss(), task.heldout_loss());
 }
 
 TEST(MixoutTask, RefusesWeightsOfAnotherNetwork) {

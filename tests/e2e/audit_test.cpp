@@ -52,11 +52,26 @@ struct Audit : testing::Test {
 };
 
 TEST_F(Audit, AsksATrainedModelEverythingThatThereIsToAsk) {
-  const Outcome trained = train({"audit.methods=[\"elbo\"]", "audit.num=30", "audit.elbo_draws=3"});
+  const Outcome trained = train({"audit.methods=[\"elbo\",\"embedding_bias\"]", "audit.num=30",
+                                 "audit.elbo_draws=3", "words.sample=stripe,lying"});
   ASSERT_EQ(trained.code, 0) << trained.err;
-  const auto asked = io::read_json(run + "/results.json").at("methods")[0].at("audit");
+  const nlohmann::json results = io::read_json(run + "/results.json").at("methods")[0];
+  const nlohmann::json& asked = results.at("audit");
   EXPECT_EQ(asked.at("num_images"), 30);
   EXPECT_FALSE(asked.at("methods").at("elbo").at("numbers").empty());
+  // Of the 60 samples of the run, every other is of a word; "lying" is a class prompt.
+  const nlohmann::json& judged = asked.at("methods").at("embedding_bias").at("words");
+  ASSERT_EQ(judged.size(), 1u);
+  EXPECT_EQ(judged[0].at("word"), "stripe");
+  EXPECT_EQ(judged[0].at("judged_on"), "images made for the word");
+  EXPECT_EQ(judged[0].at("num_images"), 30);
+  const nlohmann::json& by_word = results.at("by_word");
+  ASSERT_EQ(by_word.size(), 2u);
+  EXPECT_EQ(by_word[1].at("word"), "stripe");
+  EXPECT_EQ(by_word[1].at("num_samples"), 30);
+  EXPECT_EQ(by_word[1].at("shares").size(), 3u);
+  EXPECT_THAT(io::read_file(run + "/report.html"),
+              HasSubstr("Groups among the images made for each word"));
   EXPECT_THAT(io::read_file(run + "/report.html"), HasSubstr("<section id=\"audit\""));
   const Outcome all = audit({});
   ASSERT_EQ(all.code, 0) << all.err;
@@ -81,6 +96,19 @@ TEST_F(Audit, AsksATrainedModelEverythingThatThereIsToAsk) {
   EXPECT_EQ(found().at("neutral"), "curve");
   EXPECT_EQ(found().at("methods").at("elbo"), json.at("methods").at("elbo"));
 
+  // A word's own samples, as they are drawn for it.
+  const std::string samples = scratch / "line.npz";
+  ASSERT_EQ(equipoise({"sample", "--model", model, "--class", "line", "--num", "8", "--steps", "4",
+                       "--out", samples})
+                .code,
+            0);
+  const Outcome generated =
+      audit({"--methods", "embedding_bias", "--generated", "line=" + samples});
+  ASSERT_EQ(generated.code, 0) << generated.err;
+  EXPECT_EQ(found().at("methods").at("embedding_bias").at("words")[1].at("num_images"), 8);
+
+  expect_failure(audit({"--generated", "lines=" + samples}), kUsage, {"lines", "line"});
+  expect_failure(audit({"--neutral", "lying"}), kUsage, {"--neutral", "lying, lying"});
   expect_failure(audit({"--neutral", "curve"}), kUsage, {"curve", "line"});
   expect_failure(audit({"--methods", "elbow"}), kUsage, {"elbow", "elbo"});
   expect_failure(audit({"--prompts", "lying,lying,slanting"}), kUsage, {"tell", "lying"});
@@ -96,6 +124,8 @@ TEST_F(Audit, WordsThatDoNotFitAreRefusedBeforeTraining) {
   refuses("words.of.2=[\"slantin\"]", {"slantin", "slanting"});
   refuses("model.conditional=true", {"conditional"});
   refuses("audit.methods=[\"elbow\"]", {"elbow", "elbo"});
+  refuses("audit.methods=[\"embedding_bias\"]", {"embedding_bias", "words.sample"});
+  refuses("audit.elbo_draws=1", {"audit.elbo_draws", "2"});
   refuses("words.debias=[\"lying\"]", {"two words"});
 }
 

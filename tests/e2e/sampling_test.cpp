@@ -66,6 +66,25 @@ TEST_F(Sampling, AGuideIsTrainedAndGuides) {
   const at::Tensor plain = samples_of({});
   EXPECT_FALSE(at::equal(samples_of({"--guidance", "discriminator:weight=40"}), plain));
   EXPECT_TRUE(at::equal(samples_of({"--guidance", "discriminator:weight=0"}), plain));
+  const nlohmann::json calls = [&] {
+    samples_of({"--guidance", "discriminator:weight=1,second=0,time_min=0"});
+    return io::read_json(recipe).at("network_calls");
+  }();
+  // Four steps of five images: 7 evaluations each, of which the first of every step is guided.
+  EXPECT_EQ(calls, nlohmann::json({{"denoiser", 35}, {"guidance", 20}, {"rejection", 0}}));
+}
+
+TEST_F(Sampling, AGuideRefusesSamplesOfAnotherSolver) {
+  write_striped_idx(images, 60);
+  samples_of({});
+  const auto guide = [&](const char* solver) {
+    return equipoise({"guide", "--model", model, "--real", images, "--sampler", solver,
+                      "--generated", out, "--set", "train.images=160", "--set",
+                      "network.channels=[8]"});
+  };
+  expect_failure(guide("heun:steps=6"), kUsage, {"samples.npz", "sampler", "6"});
+  const Outcome same = guide("heun:steps=4");
+  EXPECT_EQ(same.code, 0) << same.err;
 }
 
 TEST_F(Sampling, RejectionLeavesARecipeThatDecidesTheSameAgain) {
@@ -134,6 +153,19 @@ TEST_F(BadSampling, UnknownTermsAndOptions) {
                  {"wieght", "weight"});
   expect_failure(equipoise(sample({"--guidance", "discriminator:weight"})), kUsage, {"key=value"});
   expect_failure(equipoise(sample({"--rejection", "percentil=1"})), kUsage, {"percentile"});
+}
+
+TEST_F(BadSampling, ChurnOfASolverWithout) {
+  write_small_discriminator(discriminator);
+  expect_failure(equipoise({"sample", "--model", model, "--num", "2", "--out", out, "--sampler",
+                            "ddim:steps=3", "--guidance", "discriminator:boost=true"}),
+                 kUsage, {"boost", "ddim", "heun"});
+}
+
+TEST_F(BadSampling, LpipsWithoutItsHeads) {
+  expect_failure(equipoise({"minority", "score", "--model", model, "--images", images, "--out", out,
+                            "--lpips-weights", model}),
+                 kUsage, {"--lpips-heads"});
 }
 
 TEST_F(BadSampling, ABudgetTooSmallToFinish) {

@@ -32,6 +32,8 @@ Table numbers_table(const std::string& method, const Json& found) {
 Html method_html(const std::string& method, const Json& found,
                  const std::vector<std::string>& values) {
   Html html = element("h4", {}, method);
+  if (const auto passes = number_at(found, "/forward_passes"))
+    html += element("p", {}, count_text(passes) + " forward passes an image.");
   const Table numbers = numbers_table(method, found);
   const Json& confusion = value_at(found, "/confusion");
   if (!confusion.is_array()) {

@@ -1,4 +1,5 @@
-// Wrong labels, what was learnt of them, and whether conditional models do as they are asked.
+// Wrong labels, what was learnt of them, whether conditional models do as they are asked, and which
+// groups models make for words.
 #include "report/confusion.h"
 #include "report/figure.h"
 #include "report/number_text.h"
@@ -117,6 +118,30 @@ Html conditions_figure(const Json& results) {
       .arrangement = Arrangement::kOne});
 }
 
+/// Shares of the groups in what was made for each word, of models told of words.
+Html words_table(const Json& results) {
+  const std::vector<Json> methods = list_at(results, "/methods");
+  Table table = {.caption =
+                     "Groups among the images made for each word, as classified and corrected "
+                     "for the classifier's own confusions",
+                 .columns = {{"Method"}, {"Word"}, {"Images", true}},
+                 .rows = {}};
+  const size_t num_facts = table.columns.size();
+  for (size_t i = 0; i < methods.size(); ++i)
+    for (const Json& word : list_at(methods[i], "/by_word")) {
+      const std::vector<Json> shares = list_at(word, "/shares");
+      for (size_t g = table.columns.size() - num_facts; g < shares.size(); ++g)
+        table.columns.push_back({text_at(shares[g], "/group"), true});
+      Row row = {.cells = {method_title(methods[i]), text_at(word, "/word"),
+                           count_text(number_at(word, "/num_samples"))},
+                 .hue = static_cast<int>(i)};
+      for (const Json& share : shares)
+        row.cells.push_back(percent_text(estimate_at(share, "/corrected")));
+      table.rows.push_back(row);
+    }
+  return table.rows.empty() ? Html() : to_html(table);
+}
+
 }  // namespace
 
 Section labels_section(const Json& results) {
@@ -126,6 +151,7 @@ Section labels_section(const Json& results) {
   section.body += matrices_figure(results);
   section.body += levels_figure(results);
   section.body += conditions_figure(results);
+  section.body += words_table(results);
   return section;
 }
 

@@ -36,14 +36,15 @@ Table costs_table(const std::vector<Json>& methods) {
                              {"Rejection"},
                              {"Network calls", true},
                              {"of the attempt that succeeded", true},
-                             {"Discriminator calls", true},
+                             {"Calls of other networks", true},
                              {"Seconds for 1,000 images", true}},
                  .rows = {}};
   for (size_t i = 0; i < methods.size(); ++i) {
     const Json& samples = value_at(methods[i], "/samples");
     if (!samples.is_object()) continue;
     const auto num = number_at(samples, "/num"), seconds = number_at(samples, "/seconds"),
-               ratio_calls = number_at(samples, "/rejection/counts/num_ratio_calls");
+               guidance_calls = number_at(samples, "/network_calls/guidance"),
+               ratio_calls = number_at(samples, "/network_calls/rejection");
     const bool is_rejecting = has_rejection(samples);
     table.rows.push_back(
         {.cells = {method_title(methods[i]), named_options_text(value_at(samples, "/sampler")),
@@ -53,7 +54,9 @@ Table costs_table(const std::vector<Json>& methods) {
                        : "none",
                    number_text(number_at(samples, "/calls/mean")),
                    number_text(number_at(samples, "/calls/mean_of_last_attempt")),
-                   is_rejecting && num ? number_text(*ratio_calls / *num) : "–",
+                   num && guidance_calls && ratio_calls
+                       ? number_text((*guidance_calls + *ratio_calls) / *num)
+                       : "–",
                    num && seconds ? number_text(1000 * *seconds / *num) : "–"},
          .hue = static_cast<int>(i)});
   }
@@ -125,19 +128,23 @@ Html rejection_figure(const std::vector<Json>& methods) {
   return html;
 }
 
-/// What each model's discriminator can tell, by noise level.
+/// What each model's discriminator can tell, and what it says, by noise level.
 Html guides_figure(const Json& results) {
-  std::vector<Series> series;
+  std::vector<Series> series, log_ratios;
   const std::vector<Json> methods = list_at(results, "/methods");
   for (size_t i = 0; i < methods.size(); ++i) {
-    const Points points = read_points(
-        list_at(results, "/guides/" + text_at(methods[i], "/name") + "/levels"), "sigma", "bce");
-    if (!points.empty())
-      series.push_back(
-          {method_title(methods[i]), method_colour(static_cast<int>(i)), false, points});
+    const std::vector<Json> levels =
+        list_at(results, "/guides/" + text_at(methods[i], "/name") + "/levels");
+    if (levels.empty()) continue;
+    const std::string title = method_title(methods[i]), colour = method_colour(static_cast<int>(i));
+    series.push_back({title, colour, false, read_points(levels, "sigma", "bce")});
+    log_ratios.push_back({title + ": real images", colour, false,
+                          read_points(levels, "sigma", "log_ratio_reference")});
+    log_ratios.push_back(
+        {title + ": samples", colour, true, read_points(levels, "sigma", "log_ratio_biased")});
   }
   if (series.empty()) return {};
-  return to_html(Figure{
+  Html html = to_html(Figure{
       .title = "What the discriminators know",
       .caption = "Held-out cross-entropy between samples of each model and real images, by noise "
                  "level; ln 2 = 0.693 means that it cannot tell them apart, and that there is "
@@ -150,6 +157,20 @@ Html guides_figure(const Json& results) {
                               {.title = "cross-entropy (nats)", .format = ".3f"})}},
       .data = series_table("Cross-entropy by noise level", series, "σ", "Nats"),
       .arrangement = Arrangement::kOne});
+  html += to_html(Figure{
+      .title = "What the discriminators say",
+      .caption = "Mean log-ratio of held-out real images and of samples (dashed), by noise level. "
+                 "Guidance climbs it and rejection compares it; where both lines lie at 0 neither "
+                 "does anything.",
+      .panels = {{"",
+                  "Mean log-ratio over the noise level, real images and samples; the numbers are "
+                  "in the table below.",
+                  lines_chart(log_ratios,
+                              {.title = "noise level σ", .scale = Scale::kLog, .format = "~g"},
+                              {.title = "log-ratio (nats)", .format = ".2f"})}},
+      .data = series_table("Log-ratio by noise level", log_ratios, "σ", "Nats"),
+      .arrangement = Arrangement::kOne});
+  return html;
 }
 
 }  // namespace

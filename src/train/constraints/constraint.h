@@ -74,7 +74,7 @@ struct ConstraintSettings {
 struct ConstraintContext {
   std::shared_ptr<const data::ImageSet> set;  ///< labels are group codes
   at::Tensor biased = {}, reference = {};     ///< [n] int64: the run's two sets, into `set`
-  std::vector<std::string> groups = {};       ///< their names by code
+  std::vector<std::string> groups = {};  ///< their names by code; a conditional model's classes
   std::shared_ptr<const data::ImageSet> heldout_set = nullptr;  ///< the same groups
   at::Tensor heldout = {};  ///< [n] int64: images training does not see; undefined = none
   diffusion::NoiseLaw noise = {};

@@ -159,6 +159,61 @@ TEST(DataSetConstraint, TakesADataSetOrTheRunsReference) {
             20);
 }
 
+/// Remembers what it is asked.
+class Listener : public diffusion::Denoiser {
+ public:
+  at::Tensor denoise(const at::Tensor& x, const at::Tensor&,
+                     const diffusion::Conditions& conditions) const override {
+    seen = x;
+    labels = conditions.class_labels;
+    return x;
+  }
+  mutable at::Tensor seen, labels;
+};
+
+/// A run on a plane with classes of these names, of which its own images show the first.
+ConstraintContext plane_context(const std::vector<std::string>& classes) {
+  auto set = std::make_shared<data::ImageSet>();
+  set->images = at::zeros({4, 2});
+  set->labels = at::zeros({4}, at::kLong);
+  set->class_names = classes;
+  // Next to no noise: what the denoiser sees are the images.
+  ConstraintContext context = line_context(set, {.law = "edm", .p_mean = -12, .p_std = 0});
+  context.label_dim = static_cast<int64_t>(classes.size());
+  return context;
+}
+
+const nlohmann::json kTwoGaussians{{"path", "toy:two-gaussians?num=20"}};
+
+TEST(DataSetConstraint, FindsTheModelsClassesByName) {
+  const Listener listener;
+  make_constraint("data_set", kTwoGaussians,
+                  plane_context({"elsewhere", "upper-right", "lower-left"}))
+      ->losses(listener, 0, 20);
+  ASSERT_EQ(listener.seen.sizes(), at::IntArrayRef({20, 2}));
+  // The modes are (-2, -2) and (2, 2), with standard deviation 1.4 along the line between them.
+  const at::Tensor is_right = listener.seen.sum(1).gt(0);
+  EXPECT_TRUE(at::equal(listener.labels.argmax(1), at::where(is_right, 1, 2)));
+}
+
+TEST(DataSetConstraint, RefusesClassesThatTheModelHasNot) {
+  try {
+    make_constraint("data_set", kTwoGaussians, plane_context({"lower-left", "uper-right"}));
+    FAIL() << "no error";
+  } catch (const UsageError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "[toy:two-gaussians?num=20] the model has no class of this name: got upper-right, "
+              "expected names of its classes: lower-left, uper-right. Did you mean 'uper-right'?");
+  }
+  // More classes than the model has, which would be beyond its labels.
+  EXPECT_THROW(make_constraint("data_set", kTwoGaussians, plane_context({"lower-left"})),
+               UsageError);
+  // A model that is told nothing does not care.
+  ConstraintContext told_nothing = plane_context({"one", "two"});
+  told_nothing.label_dim = 0;
+  EXPECT_NO_THROW(make_constraint("data_set", kTwoGaussians, told_nothing));
+}
+
 TEST(DenoisingConstraint, DrawsFollowItsOwnSeedAndImageNumbers) {
   ConstraintContext context = line_context(hump_set(0.5, 50));
   const auto first = loss_on(context);

@@ -1,9 +1,12 @@
 // Images of another law: a data set of its own, or the run's reference.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/config.h"
 #include "core/error.h"
+#include "core/spelling.h"
 #include "data/dataset_reader.h"
 #include "train/constraints/denoising_constraint.h"
 
@@ -43,21 +46,44 @@ std::unique_ptr<Constraint> make_reference(const ConstraintContext& context) {
       context);
 }
 
+/// The set's labels as the model's classes, which are found by name: another set counts its classes
+/// in its own way.
+at::Tensor labels_by_name(const data::ImageSet& set, const std::vector<std::string>& classes) {
+  std::vector<int64_t> codes;
+  for (const std::string& name : set.class_names) {
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) {
+      const std::string nearest = nearest_name(name, classes);
+      throw UsageError(
+          {.where = set.source,
+           .what = "the model has no class of this name",
+           .got = name,
+           .expected = fmt::format("names of its classes: {}", fmt::join(classes, ", ")),
+           .hint = nearest.empty() ? "Name the set's classes with ?classes=NAME,NAME"
+                                   : fmt::format("Did you mean '{}'?", nearest)});
+    }
+    codes.push_back(found - classes.begin());
+  }
+  return at::tensor(codes, at::kLong).index_select(0, set.labels);
+}
+
 std::unique_ptr<Constraint> make_data_set(const DataSetOptions& options,
                                           const ConstraintContext& context) {
   if (options.path.empty()) return make_reference(context);
-  auto set = std::make_shared<const data::ImageSet>(
-      data::load_images(options.path, {.require_labels = context.label_dim > 0}));
+  data::ImageSet set = data::load_images(options.path, {.require_labels = context.label_dim > 0});
   const at::IntArrayRef wanted = context.set->images.sizes().slice(1);
-  if (set->images.sizes().slice(1) != wanted)
+  if (set.images.sizes().slice(1) != wanted)
     throw UsageError({.where = options.path,
                       .what = "the constraint's images differ in size from the training images",
-                      .got = fmt::format("{}", fmt::join(set->images.sizes().slice(1), " x ")),
+                      .got = fmt::format("{}", fmt::join(set.images.sizes().slice(1), " x ")),
                       .expected = fmt::format("{}", fmt::join(wanted, " x ")),
                       .hint = ""});
-  const at::Tensor all = at::arange(set->size());
+  if (context.label_dim > 0) set.labels = labels_by_name(set, context.groups);
+  const at::Tensor all = at::arange(set.size());
   return std::make_unique<DenoisingConstraint>(
-      DenoisingConstraint::Parts{.set = std::move(set), .indices = all}, context);
+      DenoisingConstraint::Parts{.set = std::make_shared<const data::ImageSet>(std::move(set)),
+                                 .indices = all},
+      context);
 }
 
 const bool kRegistered = register_constraint<DataSetOptions>(

@@ -16,6 +16,7 @@ namespace equipoise::train {
 class DenoisingConstraint : public Constraint {
  public:
   struct Parts {
+    /// For a conditional denoiser, labels are codes of its classes.
     std::shared_ptr<const data::ImageSet> set;
     at::Tensor indices;                                           ///< [n] int64 into `set`
     std::shared_ptr<const data::ImageSet> heldout_set = nullptr;  ///< null = none
