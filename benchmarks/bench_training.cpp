@@ -13,7 +13,7 @@
 namespace equipoise::benchmarks {
 namespace {
 
-constexpr int64_t kStepsPerIteration = 3;
+constexpr int64_t kStepsPerIteration = 9;
 
 std::shared_ptr<const objectives::Objective> make_objective(const std::string& name,
                                                             const nets::DataShape& shape) {

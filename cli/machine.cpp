@@ -20,6 +20,7 @@
 #include <torch/version.h>
 
 #include "core/parallel.h"
+#include "nets/kernels/gemm.h"
 
 namespace equipoise::cli {
 namespace {
@@ -89,6 +90,13 @@ Observation blas() {
         "--config";
   } else {
     result.found = fmt::format("{}, {}", *name ? name : "unknown make", all);
+    if (has("openblas-pthread")) {
+      result.verdict = Verdict::kSlow;
+      result.problem =
+          "this OpenBLAS starts threads of its own beside our workers, which then wait for cores";
+      result.remedy =
+          "apt-get install libopenblas0-openmp and choose it with update-alternatives --config";
+    }
   }
   return result;
 }
@@ -135,6 +143,24 @@ Observation onednn() {
     result.verdict = Verdict::kSlow;
     result.problem = "convolutions run without oneDNN, several times slower";
     result.remedy = "Use a LibTorch that is built with it, such as Debian's libtorch-dev";
+  }
+  return result;
+}
+
+/// What our own operators were built with.
+Observation operators() {
+  const std::string products = nets::kernels::product_library();
+  Observation result{.subject = "operators", .found = "products by " + products};
+#ifndef __OPTIMIZE__
+  result.found += ", not optimised";
+  result.verdict = Verdict::kSlow;
+  result.problem = "this program was compiled without optimisation";
+  result.remedy = "Build it with the release preset";
+#endif
+  if (result.verdict == Verdict::kGood && products != "oneDNN") {
+    result.verdict = Verdict::kSlow;
+    result.problem = "convolutions are made of LibTorch's products, which are a third slower";
+    result.remedy = "apt-get install libdnnl-dev and build again";
   }
   return result;
 }
@@ -273,8 +299,9 @@ Observation threads_setting() {
 }  // namespace
 
 std::vector<Observation> observe_machine() {
-  return {libtorch(),        blas(),   matrix_speed(), onednn(), instruction_set(), cores(),
-          threads_setting(), memory(), disk(),         device(), allocator()};
+  return {libtorch(),        blas(),     matrix_speed(),    onednn(), operators(),
+          instruction_set(), cores(),    threads_setting(), memory(), disk(),
+          device(),          allocator()};
 }
 
 }  // namespace equipoise::cli

@@ -1,5 +1,6 @@
 #include "train/adam.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -41,14 +42,22 @@ void mend(const at::Tensor& gradient) {
   gradient.nan_to_num_(0.0, kReplacementOfInfinity, -kReplacementOfInfinity);
 }
 
-/// Elements begin … end - 1 of the flat vectors; returns how many gradients were mended.
+/// Elements begin … end - 1 of the flat vectors; returns how many gradients were mended. Goes in
+/// pieces that stay in the cache between looking for bad gradients and using them.
 int64_t cpu_part(const Constants& constants, int64_t begin, int64_t end, const at::Tensor& gradient,
                  const at::Tensor& values, AdamState& state) {
-  const int64_t num_bad = count_not_finite(end - begin, gradient.data_ptr<float>() + begin);
-  if (num_bad > 0) mend(gradient.slice(0, begin, end));
-  adam_pass(constants, end - begin, gradient.data_ptr<float>() + begin,
-            values.data_ptr<float>() + begin, state.first_moment.data_ptr<float>() + begin,
-            state.second_moment.data_ptr<float>() + begin, state.average.data_ptr<float>() + begin);
+  constexpr int64_t kPiece = 4096;
+  int64_t num_bad = 0;
+  for (; begin < end; begin += kPiece) {
+    const int64_t size = std::min(kPiece, end - begin);
+    const int64_t num_bad_here = count_not_finite(size, gradient.data_ptr<float>() + begin);
+    if (num_bad_here > 0) mend(gradient.slice(0, begin, begin + size));
+    num_bad += num_bad_here;
+    adam_pass(constants, size, gradient.data_ptr<float>() + begin, values.data_ptr<float>() + begin,
+              state.first_moment.data_ptr<float>() + begin,
+              state.second_moment.data_ptr<float>() + begin,
+              state.average.data_ptr<float>() + begin);
+  }
   return num_bad;
 }
 

@@ -36,6 +36,18 @@ std::vector<at::Tensor> FlatParameters::views_of(const at::Tensor& flat) const {
   return views;
 }
 
+void FlatParameters::copy_gradients(const std::vector<at::Tensor>& gradients,
+                                    at::Tensor& flat) const {
+  EQUIPOISE_ASSERT(gradients.size() == parameters_.size());
+  const std::vector<at::Tensor> slices = views_of(flat);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].defined())
+      slices[i].copy_(gradients[i]);
+    else
+      slices[i].zero_();
+  }
+}
+
 void FlatParameters::add_gradients(const std::vector<at::Tensor>& gradients,
                                    at::Tensor& flat) const {
   EQUIPOISE_ASSERT(gradients.size() == parameters_.size());

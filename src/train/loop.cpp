@@ -39,34 +39,46 @@ class BatchGradient {
     const int64_t num_parts =
         (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
     run_workers(config_.lanes, [&](int64_t lane) {
-      lanes_[lane].zero_();
       lane_losses_[lane] = 0;
+      if (lane >= num_parts) lanes_[lane].zero_();
       for (int64_t part = lane; part < num_parts; part += config_.lanes) {
         const int64_t offset = part * config_.micro_batch_size;
-        add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset));
+        add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset),
+                 /*is_first=*/part == lane);
       }
     });
     run_workers(config_.lanes, [&](int64_t worker) {
-      const auto part = [&](const at::Tensor& flat) {
-        return flat.slice(0, flat.numel() * worker / config_.lanes,
-                          flat.numel() * (worker + 1) / config_.lanes);
-      };
-      const at::Tensor sum = part(lanes_[0]);
-      for (size_t lane = 1; lane < lanes_.size(); ++lane) sum.add_(part(lanes_[lane]));
-      sum.div_(static_cast<double>(batch_size));
+      const int64_t size = lanes_[0].numel();
+      add_up_lanes(size * worker / config_.lanes, size * (worker + 1) / config_.lanes, batch_size);
     });
     return std::accumulate(lane_losses_.begin(), lane_losses_.end(), 0.0);
   }
   const at::Tensor& gradient() const { return lanes_[0]; }
 
  private:
-  void add_part(int64_t lane, int64_t first, int64_t count) {
+  void add_part(int64_t lane, int64_t first, int64_t count, bool is_first) {
     const at::Tensor loss = task_.loss_sum(first, count);
     const auto gradients =
         torch::autograd::grad({loss}, parameters_.parameters(), {}, /*retain_graph=*/c10::nullopt,
                               /*create_graph=*/false, /*allow_unused=*/true);
-    parameters_.add_gradients(gradients, lanes_[lane]);
+    if (is_first)
+      parameters_.copy_gradients(gradients, lanes_[lane]);
+    else
+      parameters_.add_gradients(gradients, lanes_[lane]);
     lane_losses_[lane] += loss.item<double>();
+  }
+
+  /// Elements begin … end - 1, in pieces that stay in the cache between sum and division.
+  void add_up_lanes(int64_t begin, int64_t end, int64_t batch_size) {
+    constexpr int64_t kPiece = 64 * 1024;
+    for (; begin < end; begin += kPiece) {
+      const auto piece = [&](const at::Tensor& flat) {
+        return flat.slice(0, begin, std::min(begin + kPiece, end));
+      };
+      const at::Tensor sum = piece(lanes_[0]);
+      for (size_t lane = 1; lane < lanes_.size(); ++lane) sum.add_(piece(lanes_[lane]));
+      sum.div_(static_cast<double>(batch_size));
+    }
   }
 
   const TrainingTask& task_;

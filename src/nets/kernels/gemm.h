@@ -18,6 +18,9 @@ struct Product {
   float beta = 0;
 };
 
+/// Whose products these are: "oneDNN", or "LibTorch" where oneDNN's headers were missing.
+const char* product_library();
+
 /// C = op(A) op(B) + beta C. C [rows, columns] with row stride `stride`, op(A) [rows, inner], op(B)
 /// [inner, columns].
 void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride);

@@ -14,6 +14,10 @@ at::Tensor matrix(const MatrixView& view, int64_t rows, int64_t columns) {
 
 }  // namespace
 
+const char* product_library() {
+  return "LibTorch";
+}
+
 void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride) {
   at::Tensor result = at::from_blob(c, {product.rows, product.columns}, {stride, 1});
   at::addmm_out(result, result, matrix(a, product.rows, product.inner),

@@ -6,6 +6,10 @@
 
 namespace equipoise::nets::kernels {
 
+const char* product_library() {
+  return "oneDNN";
+}
+
 // oneDNN's own product: on the small matrices of a Winograd convolution it is a third faster than
 // OpenBLAS's.
 void multiply(const Product& product, MatrixView a, MatrixView b, float* c, int64_t stride) {

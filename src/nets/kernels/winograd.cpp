@@ -13,8 +13,9 @@ namespace {
 constexpr int64_t kOut = 4, kPatch = 6, kPoints = kPatch * kPatch, kTaps = 3;
 // Floats between two of 36 matrices: keeps them from falling on the same cache sets.
 constexpr int64_t kPadding = 16;
-// Of transformed input and output together; measured, larger is no faster.
-constexpr int64_t kBlockFloats = 512 * 1024;
+// Of transformed input and output together; measured, larger is no faster where there are few
+// channels. Where there are many, products of fewer tiles spend too long on fetching the weights.
+constexpr int64_t kBlockFloats = 512 * 1024, kLeastTiles = 128;
 
 // --- The three transforms and their adjoints in one dimension.
 
@@ -343,9 +344,12 @@ class Pass {
   float* const ignored;
 
  private:
+  /// Blocks of one size, or nearly.
   int64_t block_size(const ConvShape& shape) const {
-    const int64_t fitting = kBlockFloats / (kPoints * (shape.in_channels + shape.out_channels));
-    return std::min(tiling.count, std::max<int64_t>(16, fitting / 8 * 8));
+    const int64_t fitting = kBlockFloats / (kPoints * (shape.in_channels + shape.out_channels)),
+                  most = std::max(kLeastTiles, fitting),
+                  num_blocks = (tiling.count + most - 1) / most;
+    return std::min(tiling.count, ((tiling.count + num_blocks - 1) / num_blocks + 7) / 8 * 8);
   }
   const int64_t block_size_;
 };
