@@ -15,6 +15,7 @@
 #include "core/named_options.h"
 #include "core/parallel.h"
 #include "field_flags.h"
+#include "nets/precision.h"
 #include "pipeline/sample_model.h"
 #include "samplers/noise_grid.h"
 #include "samplers/rejection.h"
@@ -27,7 +28,7 @@ namespace {
 
 struct Flags {
   pipeline::SampleJob job;
-  std::string seeds, sampler = "heun", latents, rejection;
+  std::string seeds, sampler = "heun", latents, rejection, precision = "auto";
   std::vector<std::string> guidance;
   bool use_rejection = false;
   int64_t num = 0, threads = 0;
@@ -119,6 +120,13 @@ void add_how_to_draw(CLI::App& command, Flags& flags) {
       ->capture_default_str()
       ->type_name("NAME")
       ->group("Machine");
+  command
+      .add_option("--precision", flags.precision,
+                  "fp32, fp32-fast (float32 products of fewer multiplications), bf16, or auto = "
+                  "fp32-fast")
+      ->capture_default_str()
+      ->type_name("NAME")
+      ->group("Machine");
 }
 
 std::vector<int64_t> chosen_seeds(const Flags& flags) {
@@ -151,6 +159,7 @@ int sample(const Flags& flags) {
   if (!flags.latents.empty()) job.latents = flags.latents;
   job.num_workers = flags.threads > 0 ? flags.threads : num_cores();
   track::TerminalProgress progress(stderr);
+  nets::set_precision(nets::parse_precision(flags.precision, at::Device(job.device)));
   const nlohmann::json made = pipeline::sample_model(job, progress);
   fmt::print("{} samples, {:.4g} network calls each, {:.1f} s: {}\n", made.at("num").get<int64_t>(),
              made.at("calls").at("mean").get<double>(), made.at("seconds").get<double>(),

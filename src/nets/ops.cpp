@@ -10,6 +10,7 @@
 #include "core/libtorch.h"
 #include "core/random.h"
 #include "nets/kernels/cpu_ops.h"
+#include "nets/precision.h"
 
 namespace equipoise::nets {
 namespace {
@@ -26,6 +27,19 @@ bool is_box(const at::Tensor& kernel) {
 
 at::Tensor per_channel(const at::Tensor& kernel, int64_t channels) {
   return kernel.expand({channels, 1, kernel.size(2), kernel.size(3)});
+}
+
+/// `map` of bfloat16 copies of float32 tensors, as float32; of others, and in another precision, of
+/// themselves.
+template <class Map>
+at::Tensor in_precision(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                        const Map& map) {
+  if (precision() != Precision::kBf16 || x.scalar_type() != at::kFloat)
+    return map(x, weight, optional(bias));
+  const auto narrow = [](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.to(at::kBFloat16) : tensor;
+  };
+  return map(narrow(x), narrow(weight), optional(narrow(bias))).to(at::kFloat);
 }
 
 void check_randomness(const ForwardRandomness& randomness, int64_t batch) {
@@ -54,18 +68,27 @@ void fill_mask_row(RandomStream stream, uint32_t drop_below, float kept, float* 
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   int64_t padding) {
   if (padding < 0) padding = weight.size(-1) / 2;
-  if (kernels::handles_convolution(x, weight, padding))
+  // Our 3x3 convolution is Winograd's.
+  const bool is_ours = precision() == Precision::kFp32Fast ||
+                       (precision() == Precision::kFp32 && weight.size(-1) == 1);
+  if (is_ours && kernels::handles_convolution(x, weight, padding))
     return kernels::convolution(x, weight, bias);
-  return at::conv2d(x, weight, optional(bias), /*stride=*/1, padding);
+  return in_precision(x, weight, bias, [&](const auto& a, const auto& w, const auto& b) {
+    return at::conv2d(a, w, b, /*stride=*/1, padding);
+  });
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return at::linear(x, weight, optional(bias));
+  return in_precision(x, weight, bias, [](const auto& a, const auto& w, const auto& b) {
+    return at::linear(a, w, b);
+  });
 }
 
 at::Tensor linear_over_channels(const at::Tensor& x, const at::Tensor& weight,
                                 const at::Tensor& bias) {
-  return at::conv1d(x, weight, optional(bias));
+  return in_precision(x, weight, bias, [](const auto& a, const auto& w, const auto& b) {
+    return at::conv1d(a, w, b);
+  });
 }
 
 at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

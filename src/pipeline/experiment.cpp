@@ -15,6 +15,7 @@
 #include "io/files.h"
 #include "io/json_lines.h"
 #include "io/npy.h"
+#include "nets/precision.h"
 #include "pipeline/audit_model.h"
 #include "pipeline/classifier_stages.h"
 #include "pipeline/image_data.h"
@@ -353,10 +354,15 @@ class Experiment {
   TrainingContext context_;
 };
 
+void set_precision(const ExperimentConfig& config) {
+  nets::set_precision(nets::parse_precision(config.precision, at::Device(config.device)));
+}
+
 }  // namespace
 
 void run_experiment(const ExperimentConfig& config, const std::filesystem::path& folder,
                     bool resume, Progress& progress) {
+  set_precision(config);
   Experiment(config, folder, resume, progress).run();
 }
 
@@ -369,6 +375,7 @@ void train_experiment(const ExperimentConfig& config, const std::filesystem::pat
          .got = fmt::format("{} objectives", config.methods.size()),
          .expected = "1",
          .hint = "Use 'equipoise run' for several, or --set objectives='[\"tiw_dsm\"]'"});
+  set_precision(config);
   Experiment experiment(config, folder, resume, progress);
   experiment.train_ratios();
   experiment.train_labels();

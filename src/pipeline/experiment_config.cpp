@@ -180,6 +180,9 @@ void ExperimentConfig::fields(FieldVisitor& f) {
   f("seed", seed, "", "everything random hangs on it", {0, 9e15});
   f("threads", threads, "count", "workers; 0 = as many as the machine has cores", {0, 4096});
   f("device", device, "", "where networks live: cpu, cuda, cuda:1");
+  f.choice("precision", precision, {"auto", "fp32", "fp32-fast", "bf16"},
+           "what networks compute in: fp32-fast makes float32 products of fewer multiplications, bf16 "
+           "needs instructions for it; auto = fp32-fast");
   f("objectives", objectives, "", "methods trained side by side (equipoise list objectives)");
   f.group("data", data, "which images");
   f.group("model", model, "the denoiser");

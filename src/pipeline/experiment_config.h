@@ -250,6 +250,7 @@ struct ExperimentConfig {
   int64_t seed = 0;
   int64_t threads = 0;
   std::string device = "cpu";
+  std::string precision = "auto";
   std::vector<std::string> objectives{"dsm_ref", "dsm_obs", "iw_dsm", "tiw_dsm"};
   data::DataConfig data;
   ModelSection model;

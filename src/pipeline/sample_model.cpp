@@ -16,6 +16,7 @@
 #include "io/hash.h"
 #include "io/image_codec.h"
 #include "io/npy.h"
+#include "nets/precision.h"
 #include "pipeline/stages.h"
 #include "pipeline/words.h"
 #include "samplers/sample_images.h"
@@ -191,6 +192,7 @@ nlohmann::json sample_model(const SampleJob& job, Progress& progress) {
                  {"guidance_sha256", method.guidance_sha256()},
                  {"num", sampled.images.size(0)},
                  {"seed_base", job.seed_base},
+                 {"precision", nets::to_string(nets::precision())},
                  {"nfe", method.sampler->num_function_evaluations()},
                  {"calls", calls_json(sampled)},
                  {"network_calls",
