@@ -25,6 +25,7 @@ Action declare_score(CLI::App& command) {
   struct Flags {
     pipeline::MinorityScoreJob job;
     pipeline::LpipsFiles lpips;
+    std::filesystem::path classifier;
     int64_t threads = 0;
     std::shared_ptr<Json> config;
   };
@@ -58,6 +59,12 @@ Action declare_score(CLI::App& command) {
           ->needs(weights)
           ->group("Distance");
   weights->needs(heads);
+  command
+      .add_option("--classifier", flags->classifier,
+                  "Measure in the features of this classifier instead: images that a model takes "
+                  "for something else score high")
+      ->type_name("C.safetensors")
+      ->group("Distance");
   command.add_option("--seed", flags->job.seed, "Seed of the noise")
       ->capture_default_str()
       ->type_name("N");
@@ -69,6 +76,7 @@ Action declare_score(CLI::App& command) {
     pipeline::MinorityScoreJob job = flags->job;
     from_json(*flags->config, job.config, "equipoise minority score");
     if (!flags->lpips.heads.empty()) job.lpips = flags->lpips;
+    if (!flags->classifier.empty()) job.classifier = flags->classifier;
     job.num_workers = flags->threads > 0 ? flags->threads : num_cores();
     track::TerminalProgress progress(stderr);
     const Json recipe = pipeline::score_minority(job, progress);

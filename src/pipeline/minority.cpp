@@ -33,13 +33,9 @@ using Json = nlohmann::json;
 constexpr uint32_t kStream = 10;
 constexpr double kAccuracyLevels[] = {0.1, 0.5, 1, 2, 5, 10};
 
-guidance::RestorationDistance make_distance(const std::optional<LpipsFiles>& files, Json& recipe) {
-  if (!files) {
-    recipe["distance"] = {{"name", guidance::squared_error().name}};
-    return guidance::squared_error();
-  }
+guidance::RestorationDistance lpips_distance(const LpipsFiles& files, Json& recipe) {
   const auto lpips = std::make_shared<nets::Lpips>(
-      nets::Lpips::read(files->backbone, files->backbone_weights, files->heads));
+      nets::Lpips::read(files.backbone, files.backbone_weights, files.heads));
   recipe["distance"] = {{"name", "LPIPS " + lpips->backbone()},
                         {"backbone_sha256", lpips->backbone_sha256()},
                         {"heads_sha256", lpips->heads_sha256()}};
@@ -47,6 +43,37 @@ guidance::RestorationDistance make_distance(const std::optional<LpipsFiles>& fil
           .measure = [lpips](const at::Tensor& clean, const at::Tensor& restored) {
             return lpips->distance(clean, restored);
           }};
+}
+
+/// |f(a) - f(b)|^2, f a classifier's features: large where restoring an image makes another thing
+/// of it.
+guidance::RestorationDistance feature_distance(const std::filesystem::path& file,
+                                               const nets::DataShape& images, Json& recipe) {
+  const diffusion::LoadedClassifier loaded = diffusion::load_classifier(file);
+  nets::DataShape known = loaded.description.shape;
+  known.label_dim = 0;  // its classes need not be the model's
+  diffusion::check_fits(known, images, file.string());
+  const std::string name = "squared distance of a classifier's features";
+  recipe["distance"] = {{"name", name}, {"classifier_sha256", io::sha256_of_file(file)}};
+  return {
+      .name = name,
+      .measure = [network = loaded.network](const at::Tensor& clean, const at::Tensor& restored) {
+        return (network->features(clean) - network->features(restored)).square().sum(1);
+      }};
+}
+
+guidance::RestorationDistance make_distance(const MinorityScoreJob& job,
+                                            const nets::DataShape& images, Json& recipe) {
+  if (job.lpips && job.classifier)
+    throw UsageError({.where = "minority score",
+                      .what = "one distance at a time",
+                      .got = "LPIPS and a classifier",
+                      .expected = "either",
+                      .hint = ""});
+  if (job.lpips) return lpips_distance(*job.lpips, recipe);
+  if (job.classifier) return feature_distance(*job.classifier, images, recipe);
+  recipe["distance"] = {{"name", guidance::squared_error().name}};
+  return guidance::squared_error();
 }
 
 Json read_recipe(const std::filesystem::path& npz) {
@@ -134,7 +161,7 @@ nlohmann::json score_minority(const MinorityScoreJob& job, Progress& progress) {
               {"images_sha256", set.sha256},
               {"num", set.size()},
               {"seed", job.seed}};
-  const guidance::RestorationDistance distance = make_distance(job.lpips, recipe);
+  const guidance::RestorationDistance distance = make_distance(job, loaded.config.shape, recipe);
   recipe.update(Json::parse(to_json(job.config).dump()));
   const at::Tensor scores = guidance::minority_scores(
       *loaded.denoiser, set.images, distance, job.config, job.seed, job.num_workers, progress);

@@ -16,7 +16,7 @@
 
 namespace equipoise::pipeline {
 
-/// Where the LPIPS networks lie; without them the distance is the squared error of pixels.
+/// Where the LPIPS networks lie.
 struct LpipsFiles {
   std::string backbone = "vgg";
   std::filesystem::path backbone_weights, heads;
@@ -27,7 +27,9 @@ struct MinorityScoreJob {
   std::string images;  ///< dataset spec
   std::filesystem::path out;
   guidance::MinorityScoreConfig config;
+  /// What restored images are compared by: LPIPS, or a classifier's features, or else pixels.
   std::optional<LpipsFiles> lpips;
+  std::optional<std::filesystem::path> classifier;
   uint64_t seed = 0;
   int64_t num_workers = 2;
   std::string device = "cpu";

@@ -114,6 +114,14 @@ TEST_F(Sampling, MinorityBinsAreScoredTrainedAndSteeredTo) {
       {"minority", "score", "--model", model, "--images", images, "--draws", "1", "--out", scores});
   succeeds({"minority", "label", "--scores", scores, "--bins", "3", "--out", bins});
   EXPECT_EQ(io::read_json(scratch / "bins.json").at("sizes"), nlohmann::json({20, 20, 20}));
+  const at::Tensor by_pixels = io::read_npz(scores).at("scores");
+  write_small_classifier(scratch / "c.safetensors", 3);
+  const std::string by_features = scratch / "features.npz";
+  succeeds({"minority", "score", "--model", model, "--images", images, "--draws", "1",
+            "--classifier", scratch / "c.safetensors", "--out", by_features});
+  EXPECT_THAT(io::read_json(scratch / "features.json").at("distance").at("name").get<std::string>(),
+              HasSubstr("features"));
+  EXPECT_FALSE(at::allclose(io::read_npz(by_features).at("scores"), by_pixels));
   succeeds({"minority", "train", "--images", images, "--bins", bins, "--out",
             scratch / "m.minority.safetensors", "--set", "train.images=320", "--set",
             "train.tick_images=160", "--set", "network.channels=[8]"});
