@@ -18,7 +18,9 @@ struct DdimConfig : DdpmLevelsConfig {
 /// Guidance enters as eps - sqrt(1 - abar) c: the same as D + sigma^2 c in the scale used here.
 class DdimSampler : public Sampler {
  public:
-  explicit DdimSampler(const DdimConfig& config) : config_(config) { ddpm_chain(config); }
+  explicit DdimSampler(const DdimConfig& config) : config_(config) {
+    ddpm_chain(config);  // refuses more steps than the model has, before any model is there
+  }
 
   int64_t num_steps() const override { return config_.steps; }
   at::Tensor levels(const diffusion::Denoiser& denoiser) const override {
