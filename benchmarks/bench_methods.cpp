@@ -9,10 +9,10 @@
 #include <benchmark/benchmark.h>
 
 #include "core/parallel.h"
-#include "core/process.h"
 #include "diffusion/discriminator_ratio.h"
 #include "diffusion/model_file.h"
 #include "diffusion/noisy_classifier.h"
+#include "flags.h"
 #include "guidance/discriminator.h"
 #include "guidance/minority.h"
 #include "samplers/sample_images.h"
@@ -29,6 +29,7 @@ std::shared_ptr<nets::DiscriminatorNetwork> make_discriminator(const nets::DataS
   auto network = nets::make_discriminator_network({{"type", "CNN"}, {"outputs", num_outputs}},
                                                   shape, /*init_seed=*/1);
   roughen(*network);
+  network->to(device());
   return network;
 }
 
@@ -45,9 +46,12 @@ struct Setup {
 
   Setup() {
     roughen(*denoiser);
+    denoiser->to(device());
     const int64_t side = model.shape.resolution;
     request = {.seeds = at::arange(kNumImages), .item_shape = {model.shape.channels, side, side}};
-    options = {.batch_size = kNumImages / num_cores(), .num_threads = num_cores()};
+    const int64_t num_workers = device().is_cpu() ? num_cores() : 1;
+    options = {
+        .batch_size = kNumImages / num_workers, .num_threads = num_workers, .device = device()};
   }
 
   Terms terms(const std::string& name) const {
@@ -130,7 +134,7 @@ void write_check(const std::string& path) {
 }  // namespace equipoise::benchmarks
 
 int main(int argc, char** argv) {
-  equipoise::set_up_process();
+  equipoise::benchmarks::take_flags(argc, argv);
   if (argc == 3 && std::strcmp(argv[1], "--write-check") == 0) {
     equipoise::benchmarks::write_check(argv[2]);
     return 0;

@@ -16,20 +16,27 @@ SIGMA_DATA = 0.5
 BETA_MIN, BETA_MAX = 0.1, 20
 
 
+class Norm(nn.GroupNorm):
+    """In float32, also under autocast, as the EDM release has it."""
+
+    def forward(self, x):
+        return super().forward(x.float())
+
+
 class Block(nn.Module):
     """Residual block: the embedding shifts, the sum is scaled by sqrt(1/2), attention follows where asked for."""
 
     def __init__(self, channels_in, channels, emb, dropout, resample="", attention=False):
         super().__init__()
         self.resample, self.dropout = resample, dropout
-        self.norm0 = nn.GroupNorm(min(32, channels_in // 4), channels_in, eps=1e-6)
+        self.norm0 = Norm(min(32, channels_in // 4), channels_in, eps=1e-6)
         self.conv0 = nn.Conv2d(channels_in, channels, 3, padding=1)
         self.affine = nn.Linear(emb, channels)
-        self.norm1 = nn.GroupNorm(min(32, channels // 4), channels, eps=1e-6)
+        self.norm1 = Norm(min(32, channels // 4), channels, eps=1e-6)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels or resample else None
         if attention:
-            self.norm2 = nn.GroupNorm(min(32, channels // 4), channels, eps=1e-6)
+            self.norm2 = Norm(min(32, channels // 4), channels, eps=1e-6)
             self.qkv = nn.Conv2d(channels, 3 * channels, 1)
             self.proj = nn.Conv2d(channels, channels, 1)
         self.attention = attention
@@ -92,7 +99,7 @@ class Unet(nn.Module):
                 attention = i == blocks and side in options["attn_resolutions"]
                 self.dec[f"{side}x{side}_block{i}"] = block(channels + skips.pop(), width, attention=attention)
                 channels = width
-        self.dec[f"{size}x{size}_aux_norm"] = nn.GroupNorm(min(32, channels // 4), channels, eps=1e-6)
+        self.dec[f"{size}x{size}_aux_norm"] = Norm(min(32, channels // 4), channels, eps=1e-6)
         self.dec[f"{size}x{size}_aux_conv"] = nn.Conv2d(channels, channels_image, 3, padding=1)
 
     def forward(self, x, noise):
@@ -129,10 +136,10 @@ def denoise(net, x, sigma):
 class TimedBlock(nn.Module):
     def __init__(self, channels_in, channels, emb):
         super().__init__()
-        self.norm0 = nn.GroupNorm(min(32, channels_in // 4), channels_in)
+        self.norm0 = Norm(min(32, channels_in // 4), channels_in)
         self.conv0 = nn.Conv2d(channels_in, channels, 3, padding=1)
         self.affine = nn.Linear(emb, 2 * channels)
-        self.norm1 = nn.GroupNorm(min(32, channels // 4), channels)
+        self.norm1 = Norm(min(32, channels // 4), channels)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else None
 
@@ -156,7 +163,7 @@ class Discriminator(nn.Module):
         for stage, width in enumerate(channels):
             setattr(self, f"stage{stage}_block0", TimedBlock(widths[stage], width, emb))
         self.stages = len(channels)
-        self.norm = nn.GroupNorm(min(32, channels[-1] // 4), channels[-1])
+        self.norm = Norm(min(32, channels[-1] // 4), channels[-1])
         self.out = nn.Linear(channels[-1], 1)
 
     def forward(self, x, sigma):

@@ -3,7 +3,7 @@
 
     peer_pytorch.py check MODEL.safetensors        denoise the inputs in MODEL, print the difference
     peer_pytorch.py time WORKLOAD TASK BATCH       one JSON line: {"name", "images_per_sec"}
-        TASK = train | train_tiw | forward;  --threads N  --bf16  --seconds S
+        TASK = train | train_tiw | forward;  --threads N  --bf16  --seconds S  --device cuda  --tuned
 """
 import argparse
 import json
@@ -33,12 +33,19 @@ def measure(args):
     torch.manual_seed(0)
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.tuned:
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = True
+    if args.device != "cpu":
+        torch.set_default_device(args.device)
     net, shape = make(args.workload)
+    net = net.to(args.device)
     side, channels = shape["resolution"], shape["channels"]
     images = torch.rand(args.batch, channels, side, side) * 2 - 1
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16)
+    autocast = torch.autocast(args.device, dtype=torch.bfloat16, enabled=args.bf16)
     if args.bf16:
         net = net.to(memory_format=torch.channels_last)
+    wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
 
     def forward():
         with torch.no_grad(), autocast:
@@ -83,11 +90,16 @@ def measure(args):
         sigma = torch.full((args.batch,), 1.5)
         net.eval()
         step = forward
-    step()
+    for _ in range(10 if args.device == "cuda" else 1):
+        step()
+    wait()
     steps, begin = 0, time.perf_counter()
     while time.perf_counter() - begin < args.seconds:
         step()
         steps += 1
+        if steps % 10 == 0:
+            wait()
+    wait()
     rate = steps * args.batch / (time.perf_counter() - begin)
     print(json.dumps({"name": f"{args.task}/{args.workload}/{args.batch}", "images_per_sec": rate}))
 
@@ -105,6 +117,8 @@ def main():
     timing.add_argument("batch", type=int)
     timing.add_argument("--threads", type=int, default=0, help="0 = as installed")
     timing.add_argument("--bf16", action="store_true")
+    timing.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    timing.add_argument("--tuned", action="store_true", help="on a CUDA device: cuDNN's benchmark mode, TF32 everywhere")
     timing.add_argument("--seconds", type=float, default=5)
     timing.set_defaults(run=measure)
     args = parser.parse_args()

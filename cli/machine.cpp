@@ -96,6 +96,12 @@ Observation blas() {
           "this OpenBLAS starts threads of its own beside our workers, which then wait for cores";
       result.remedy =
           "apt-get install libopenblas0-openmp and choose it with update-alternatives --config";
+    } else if (const char* const core = std::getenv("OPENBLAS_CORETYPE");
+               core != nullptr && has("openblas")) {
+      result.verdict = Verdict::kSlow;
+      result.problem =
+          fmt::format("OPENBLAS_CORETYPE makes OpenBLAS take this processor for a {}", core);
+      result.remedy = "unset OPENBLAS_CORETYPE";
     }
   }
   return result;

@@ -2,6 +2,11 @@
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(Torch REQUIRED)
+# Of LibTorch's own config: whether it is a CUDA build. Kernels of ours are compiled for the same devices.
+set(EQUIPOISE_CUDA ${CAFFE2_USE_CUDA})
+if(EQUIPOISE_CUDA)
+  enable_language(CUDA)
+endif()
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(ZLIB REQUIRED)
 find_package(LibLZMA REQUIRED)
@@ -27,7 +32,17 @@ endif()
 
 # What every target of ours is compiled with.
 add_library(equipoise_flags INTERFACE)
-target_compile_options(equipoise_flags INTERFACE -fPIC -Wall -Wextra -Werror -Wno-unused-parameter)
+target_compile_options(equipoise_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-fPIC;-Wall;-Wextra;-Werror;-Wno-unused-parameter> $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fPIC>)
+if(EQUIPOISE_CUDA)
+  target_compile_definitions(equipoise_flags INTERFACE EQUIPOISE_CUDA)
+endif()
+# LibTorch's binary releases bring headers of a newer {fmt} along, which the system's library does not fit.
+foreach(folder ${TORCH_INCLUDE_DIRS})
+  if(EXISTS ${folder}/fmt/format.h AND NOT folder STREQUAL "/usr/include")
+    target_compile_definitions(equipoise_flags INTERFACE FMT_HEADER_ONLY)
+  endif()
+endforeach()
 if(EQUIPOISE_SANITIZE)
   target_compile_options(equipoise_flags INTERFACE -fsanitize=${EQUIPOISE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(equipoise_flags INTERFACE -fsanitize=${EQUIPOISE_SANITIZE})

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include "core/caching_allocator.h"
@@ -15,6 +16,8 @@ void set_up_process() {
   mallopt(M_TRIM_THRESHOLD, kHalfGigabyte);
   install_caching_allocator();
   at::set_num_threads(1);
+  at::globalContext().setDeterministicCuDNN(
+      true);  // a resumed run repeats every bit on a device too
 }
 
 }  // namespace equipoise

@@ -5,19 +5,11 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/device_random.h"
 #include "core/error.h"
 
 namespace equipoise {
 namespace {
-
-constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
-
-// Float in (0, 1) from 32 bits: the middle of one of 2^23 cells, exact in float32 (2^24 cells would
-// round up to 1).
-float open_unit(uint32_t word) {
-  return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f;
-}
 
 template <class Fill>
 at::Tensor fill_rows(const at::Tensor& indices, at::IntArrayRef item_shape, Fill fill) {
@@ -35,25 +27,23 @@ at::Tensor fill_rows(const at::Tensor& indices, at::IntArrayRef item_shape, Fill
 
 }  // namespace
 
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, std::array<uint32_t, 2> k) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t product0 = uint64_t{kMultiplier0} * c[0];
-    const uint64_t product1 = uint64_t{kMultiplier1} * c[2];
-    c = {static_cast<uint32_t>(product1 >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(product1),
-         static_cast<uint32_t>(product0 >> 32) ^ c[3] ^ k[1], static_cast<uint32_t>(product0)};
-    k[0] += kWeyl0;
-    k[1] += kWeyl1;
-  }
-  return c;
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, PhiloxKey key) {
+  uint32_t words[4][1] = {{counter[0]}, {counter[1]}, {counter[2]}, {counter[3]}};
+  philox_blocks<1>(words, key);
+  return {words[0][0], words[1][0], words[2][0], words[3][0]};
 }
 
-// Key = seed mixed with purpose and part; counter = (position in the stream, image index).
-RandomStream::RandomStream(uint64_t seed, Purpose purpose, uint64_t index, uint32_t part)
-    : counter_{0, 0, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)} {
+// The seed mixed with purpose and part.
+PhiloxKey stream_key(uint64_t seed, Purpose purpose, uint32_t part) {
   const auto mixed = philox({static_cast<uint32_t>(purpose), part, 0, 0},
                             {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
-  key_ = {mixed[0], mixed[1]};
+  return {mixed[0], mixed[1]};
 }
+
+// Counter = (position in the stream, image index).
+RandomStream::RandomStream(uint64_t seed, Purpose purpose, uint64_t index, uint32_t part)
+    : counter_{0, 0, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)},
+      key_(stream_key(seed, purpose, part)) {}
 
 uint32_t RandomStream::next() {
   if (used_ == 4) {
@@ -109,6 +99,8 @@ void RandomStream::fill_uniform(float* out, int64_t count) {
 
 at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                          at::IntArrayRef item_shape, uint32_t part) {
+  if (indices.is_cuda())
+    return device::normal_rows(stream_key(seed, purpose, part), indices, item_shape);
   return fill_rows(indices, item_shape, [&](int64_t, uint64_t index, float* row, int64_t width) {
     RandomStream(seed, purpose, index, part).fill_normal(row, width);
   });
@@ -126,6 +118,8 @@ at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indic
 
 at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                           at::IntArrayRef item_shape, uint32_t part) {
+  if (indices.is_cuda())
+    return device::uniform_rows(stream_key(seed, purpose, part), indices, item_shape);
   return fill_rows(indices, item_shape, [&](int64_t, uint64_t index, float* row, int64_t width) {
     RandomStream(seed, purpose, index, part).fill_uniform(row, width);
   });

@@ -8,6 +8,8 @@
 
 #include <torch/types.h>
 
+#include "core/philox.h"
+
 namespace equipoise {
 
 /// What a stream is for. Values are part of the file format (a seed's meaning): append, never
@@ -35,8 +37,11 @@ enum class Purpose : uint32_t {
   kLabelNoise = 20,  ///< labels made wrong on purpose
 };
 
-/// Philox4x32-10 (Salmon et al., SC'11): 128-bit counter, 64-bit key, 4 words a call.
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+/// Philox4x32-10: 128-bit counter, 64-bit key, 4 words a call.
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, PhiloxKey key);
+
+/// Key of the streams of one seed, purpose and part; the image's number goes into the counter.
+PhiloxKey stream_key(uint64_t seed, Purpose purpose, uint32_t part = 0);
 
 /// One independent stream of numbers, addressed by (seed, purpose, index, part).
 ///
@@ -59,7 +64,7 @@ class RandomStream {
 
  private:
   std::array<uint32_t, 4> counter_;
-  std::array<uint32_t, 2> key_;
+  PhiloxKey key_;
   std::array<uint32_t, 4> block_{};
   int used_ = 4;
   double spare_ = 0;
@@ -67,13 +72,15 @@ class RandomStream {
 };
 
 /// Standard normal tensor [indices.numel(), item_shape…] float32: row i comes from stream (seed,
-/// purpose, indices[i], part) alone. indices: int64 on the CPU.
+/// purpose, indices[i], part) alone. indices: int64, on the CPU or a CUDA device, where the numbers
+/// are then made (the same but for the last bits of their logarithms and cosines).
 at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                          at::IntArrayRef item_shape, uint32_t part = 0);
-/// The same with a part of its own for each row: parts [indices.numel()] int64 on the CPU.
+/// The same with a part of its own for each row: indices and parts [indices.numel()] int64 on the
+/// CPU.
 at::Tensor random_normal(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                          at::IntArrayRef item_shape, const at::Tensor& parts);
-/// The same with uniforms in (0, 1).
+/// The same with uniforms in (0, 1), equal everywhere.
 at::Tensor random_uniform(uint64_t seed, Purpose purpose, const at::Tensor& indices,
                           at::IntArrayRef item_shape, uint32_t part = 0);
 /// A permutation of 0 … count-1 (Fisher–Yates) drawn from one stream.

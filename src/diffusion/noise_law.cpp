@@ -50,9 +50,9 @@ NoisyBatch make_noisy(const at::Tensor& clean, const at::Tensor& image_numbers, 
   batch.clean = clean;
   batch.sigma = law.draw(seed, image_numbers).to(clean.device());
   batch.loss_weight = law.loss_weight(batch.sigma, sigma_data);
-  const at::Tensor noise =
-      random_normal(seed, Purpose::kNoise, image_numbers, clean.sizes().slice(1));
-  batch.noisy = clean + per_item(batch.sigma, clean) * noise.to(clean.device());
+  const at::Tensor noise = random_normal(seed, Purpose::kNoise, image_numbers.to(clean.device()),
+                                         clean.sizes().slice(1));
+  batch.noisy = clean + per_item(batch.sigma, clean) * noise;
   return batch;
 }
 

@@ -146,7 +146,7 @@ PreconditionedDenoiser::PreconditionedDenoiser(const std::string& preconditionin
                                                double sigma_data, const nets::DataShape& shape,
                                                std::shared_ptr<nets::DenoiserNetwork> model)
     : shape_(shape), preconditioning_(make_preconditioning(preconditioning, sigma_data)) {
-  model_ = register_module("model", std::move(model));
+  network_ = std::make_unique<nets::NetworkGraphs>(register_module("model", std::move(model)));
   // A copy, since the release stores it in the model's state: what a file holds there must not
   // change the levels.
   if (preconditioning_->levels().defined())
@@ -169,7 +169,7 @@ PreconditionedDenoiser::Evaluation PreconditionedDenoiser::evaluate(
   const at::Tensor levels = sigma.to(at::kFloat).reshape({-1}).expand({x.size(0)});
   const Scalings c = preconditioning_->scalings(levels);
   const at::Tensor output =
-      model_->forward(per_item(c.in, input) * input, c.noise, checked(conditions, x.size(0)));
+      network_->forward(per_item(c.in, input) * input, c.noise, checked(conditions, x.size(0)));
   const at::Tensor predicted = output.narrow(1, 0, shape_.channels);
   return {per_item(c.skip, input) * input + per_item(c.out, input) * predicted, output};
 }

@@ -28,7 +28,7 @@
 
 #include "core/libtorch.h"
 #include "diffusion/denoiser.h"
-#include "nets/network.h"
+#include "nets/network_graphs.h"
 
 namespace equipoise::diffusion {
 
@@ -103,7 +103,7 @@ class PreconditionedDenoiser : public torch::nn::Module, public Denoiser {
 
   nets::DataShape shape_;
   std::unique_ptr<const Preconditioning> preconditioning_;
-  std::shared_ptr<nets::DenoiserNetwork> model_;
+  std::unique_ptr<nets::NetworkGraphs> network_;
 };
 
 /// Builds network and preconditioning; weights drawn from `init_seed`. Throws UsageError for

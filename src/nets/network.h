@@ -24,7 +24,7 @@ namespace equipoise::nets {
 /// stream per image. No pass uses randomness unless it is given one of these.
 struct ForwardRandomness {
   uint64_t seed = 0;
-  /// [B] int64 on the CPU, the images' running numbers in the training run.
+  /// [B] int64, the images' running numbers in the training run, on any device.
   at::Tensor image_numbers = {};
 };
 

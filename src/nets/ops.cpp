@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/version.h>
 
+#include "core/device_random.h"
 #include "core/error.h"
 #include "core/libtorch.h"
 #include "core/random.h"
 #include "nets/kernels/cpu_ops.h"
+#include "nets/kernels/dropout.h"
 #include "nets/precision.h"
 
 namespace equipoise::nets {
@@ -36,10 +39,23 @@ at::Tensor in_precision(const at::Tensor& x, const at::Tensor& weight, const at:
                         const Map& map) {
   if (precision() != Precision::kBf16 || x.scalar_type() != at::kFloat)
     return map(x, weight, optional(bias));
+  // A device's narrow convolutions want channels last.
   const auto narrow = [](const at::Tensor& tensor) {
-    return tensor.defined() ? tensor.to(at::kBFloat16) : tensor;
+    if (!tensor.defined()) return tensor;
+    return tensor.to(at::kBFloat16, /*non_blocking=*/false, /*copy=*/false,
+                     tensor.is_cuda() && tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                                           : at::MemoryFormat::Preserve);
   };
   return map(narrow(x), narrow(weight), optional(narrow(bias))).to(at::kFloat);
+}
+
+/// Whether bfloat16 products beat Winograd's float32 ones on a processor: not where there are so many
+/// tiles of 4x4 pixels that Winograd's fewer products are large ones, nor at an image's own few
+/// channels.
+bool gains_from_bf16(const at::Tensor& x, const at::Tensor& weight) {
+  constexpr int64_t kManyPixels = 128 * 16, kFewChannels = 16;
+  if (std::min(weight.size(0), weight.size(1)) < kFewChannels) return false;
+  return weight.size(-1) == 1 || x.size(0) * x.size(2) * x.size(3) < kManyPixels;
 }
 
 void check_randomness(const ForwardRandomness& randomness, int64_t batch) {
@@ -53,14 +69,21 @@ void check_randomness(const ForwardRandomness& randomness, int64_t batch) {
                     .hint = ""});
 }
 
-// One row of 0 or `kept`: eight decisions from each four-word block of the stream.
-void fill_mask_row(RandomStream stream, uint32_t drop_below, float kept, float* row,
-                   int64_t width) {
-  for (int64_t i = 0; i < width; i += 2) {
-    const uint32_t word = stream.next();
-    row[i] = (word & 0xFFFF) < drop_below ? 0.0f : kept;
-    if (i + 1 < width) row[i + 1] = (word >> 16) < drop_below ? 0.0f : kept;
+/// 0 or law.kept for each element of x; an image's elements in the order of channels-last memory.
+at::Tensor dropout_mask(const at::Tensor& x, const at::Tensor& image_numbers,
+                        const kernels::DropoutLaw& law) {
+  const int64_t batch = x.size(0), width = x.numel() / std::max<int64_t>(batch, 1);
+  at::Tensor rows;
+  if (x.is_cuda()) {
+    rows = device::mask_rows(law.key, image_numbers, width, law.drop_below, law.kept);
+  } else {
+    rows = at::ones({batch, width});
+    kernels::dropout_rows(law, image_numbers.data_ptr<int64_t>(), batch, width,
+                          rows.data_ptr<float>(), rows.data_ptr<float>());
   }
+  const at::Tensor mask = rows.to(x.scalar_type());
+  if (x.dim() != 4) return mask.view(x.sizes());
+  return mask.view({batch, x.size(2), x.size(3), x.size(1)}).permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -69,8 +92,11 @@ at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
                   int64_t padding) {
   if (padding < 0) padding = weight.size(-1) / 2;
   // Our 3x3 convolution is Winograd's, which is what fp32 does without.
-  const bool is_ours = precision() == Precision::kFp32Fast ||
-                       (precision() == Precision::kFp32 && weight.size(-1) == 1);
+  const bool is_ours = precision() == Precision::kFp32Fast || weight.size(-1) == 1 ||
+                       (precision() == Precision::kBf16 && !gains_from_bf16(x, weight));
+  if (precision() == Precision::kBf16 && gains_from_bf16(x, weight) &&
+      kernels::handles_narrow_convolution(x, weight, padding))
+    return kernels::narrow_convolution(x, weight, bias);
   if (is_ours && kernels::handles_convolution(x, weight, padding))
     return kernels::convolution(x, weight, bias);
   return in_precision(x, weight, bias, [&](const auto& a, const auto& w, const auto& b) {
@@ -79,6 +105,8 @@ at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  // On a processor, a network's few rows take longer to narrow than to multiply.
+  if (x.is_cpu()) return at::linear(x, weight, optional(bias));
   return in_precision(x, weight, bias, [](const auto& a, const auto& w, const auto& b) {
     return at::linear(a, w, b);
   });
@@ -115,6 +143,13 @@ at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) {
 }
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+#if TORCH_VERSION_MAJOR >= 2
+  // Without the matrix of weights. Its gradients are not the same every time, so not in training.
+  if (value.is_cuda() && !at::GradMode::is_enabled())
+    return at::scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2),
+                                            value.transpose(1, 2))
+        .transpose(1, 2);
+#endif
   const at::ScalarType precise = value.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const at::Tensor scaled_key = key / std::sqrt(static_cast<double>(key.size(1)));
   const at::Tensor logits = at::bmm(query.transpose(1, 2).to(precise), scaled_key.to(precise));
@@ -170,29 +205,22 @@ at::Tensor dropout(const at::Tensor& x, double p, const ForwardRandomness* rando
   const auto drop_below = static_cast<uint32_t>(std::lround(p * 0x1p16));
   if (randomness == nullptr || drop_below == 0) return x;
   check_randomness(*randomness, x.size(0));
-  const float kept =
-      drop_below < 0x10000 ? 1.0f / (1.0f - static_cast<float>(drop_below) * 0x1p-16f) : 0.0f;
-  const at::Tensor numbers = randomness->image_numbers.contiguous();
-  at::Tensor mask = at::empty(x.sizes(), at::kFloat);
-  const int64_t width = x.numel() / std::max<int64_t>(x.size(0), 1);
-  const int64_t* number = numbers.data_ptr<int64_t>();
-  float* rows = mask.data_ptr<float>();
-  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const RandomStream stream(randomness->seed, Purpose::kDropout,
-                                static_cast<uint64_t>(number[i]), layer);
-      fill_mask_row(stream, drop_below, kept, rows + i * width, width);
-    }
-  });
-  return x * mask.to(x.device(), x.scalar_type());
+  const kernels::DropoutLaw law{
+      .key = stream_key(randomness->seed, Purpose::kDropout, layer),
+      .drop_below = drop_below,
+      .kept =
+          drop_below < 0x10000 ? 1.0f / (1.0f - static_cast<float>(drop_below) * 0x1p-16f) : 0.0f};
+  const at::Tensor numbers = randomness->image_numbers.to(x.device()).contiguous();
+  if (kernels::handles(x)) return kernels::dropout(x, numbers, law);
+  return x * dropout_mask(x, numbers, law);
 }
 
 at::Tensor drop_labels(const at::Tensor& labels, double p, const ForwardRandomness* randomness) {
   if (randomness == nullptr || p == 0) return labels;
   check_randomness(*randomness, labels.size(0));
-  const at::Tensor draws =
-      random_uniform(randomness->seed, Purpose::kLabelDropout, randomness->image_numbers, {1});
-  return labels * draws.ge(p).to(labels.device(), labels.scalar_type());
+  const at::Tensor draws = random_uniform(randomness->seed, Purpose::kLabelDropout,
+                                          randomness->image_numbers.to(labels.device()), {1});
+  return labels * draws.ge(p).to(labels.scalar_type());
 }
 
 }  // namespace equipoise::nets

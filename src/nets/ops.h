@@ -13,6 +13,17 @@
 
 namespace equipoise::nets {
 
+/// While one of these lives, nobody changes a network's weights: convolutions on a processor then
+/// keep what they make of them from call to call. For sampling; may be nested, and used by several
+/// threads at once.
+class FrozenWeights {
+ public:
+  FrozenWeights();
+  ~FrozenWeights();
+  FrozenWeights(const FrozenWeights&) = delete;
+  FrozenWeights& operator=(const FrozenWeights&) = delete;
+};
+
 /// Convolution with zero padding that keeps the size (odd kernels). x [B,Cin,H,W]; weight
 /// [Cout,Cin,k,k]; bias [Cout] or undefined. `padding` overrides kernel/2 when not negative.
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -70,8 +81,8 @@ at::Tensor upsample(const at::Tensor& x, const at::Tensor& kernel);
 /// Sets elements to zero with probability p and scales the others to keep the mean.
 ///
 /// Random: image i's mask comes from stream (randomness->seed, kDropout, image_numbers[i], layer)
-/// alone, 16 bits an element: p is rounded to a multiple of 2^-16. Returns x itself when randomness
-/// is null or p is 0.
+/// alone, 16 bits an element, images [B,C,H,W] in the order of channels-last memory: p is rounded to
+/// a multiple of 2^-16. Returns x itself when randomness is null or p is 0.
 at::Tensor dropout(const at::Tensor& x, double p, const ForwardRandomness* randomness,
                    uint32_t layer);
 

@@ -173,6 +173,14 @@ void settle_training(ConfigTree& tree, const ExperimentConfig& config, MethodCon
          tree);
 }
 
+// So that plans and manifests show what is run.
+void settle_loops(ExperimentConfig& config) {
+  const at::Device device = config.device.starts_with("cuda") ? at::kCUDA : at::kCPU;
+  for (train::LoopConfig* loop : std::initializer_list<train::LoopConfig*>{
+           &config.train, &config.ratio.train, &config.classifier.train, &config.guide.train})
+    *loop = loop->settled(device);
+}
+
 }  // namespace
 
 void ExperimentConfig::fields(FieldVisitor& f) {
@@ -180,9 +188,10 @@ void ExperimentConfig::fields(FieldVisitor& f) {
   f("seed", seed, "", "everything random hangs on it", {0, 9e15});
   f("threads", threads, "count", "workers; 0 = as many as the machine has cores", {0, 4096});
   f("device", device, "", "where networks live: cpu, cuda, cuda:1");
-  f.choice("precision", precision, {"auto", "fp32", "fp32-fast", "bf16"},
-           "what networks compute in: fp32-fast makes float32 products of fewer multiplications, bf16 "
-           "needs instructions for it; auto = fp32-fast");
+  f.choice(
+      "precision", precision, {"auto", "fp32", "fp32-fast", "bf16"},
+      "what networks compute in: fp32-fast makes float32 products of fewer multiplications, bf16 "
+      "needs instructions for it; auto = fp32-fast");
   f("objectives", objectives, "", "methods trained side by side (equipoise list objectives)");
   f.group("data", data, "which images");
   f.group("model", model, "the denoiser");
@@ -253,6 +262,7 @@ ExperimentConfig resolve_config(ConfigTree& tree) {
     tree.add_problem("'data.path' is not given: name a data set (equipoise list datasets)");
   read_constraints(tree, config.constraints);
   for (MethodConfig& method : config.methods) settle_training(tree, config, method);
+  settle_loops(config);
   check_labels(tree, config);
   check_ratio(tree, config);
   read_words(tree, config.words);

@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "diffusion/fixed_chunks.h"
+#include "nets/ops.h"
 
 namespace equipoise::samplers {
 namespace {
@@ -232,7 +233,7 @@ void check_request(const SampleRequest& request, const SampleOptions& options) {
   check_shape(request.seeds, {kAny}, "seeds");
   check_range(static_cast<double>(options.batch_size), 1, 1e9, "batch_size");
   check_range(static_cast<double>(options.num_threads), 1, 4096, "num_threads");
-  check_range(static_cast<double>(options.chunk_size), 1, 1e6, "chunk_size");
+  check_range(static_cast<double>(options.chunk_size), 0, 1e6, "chunk_size");
   const int64_t num_images = request.seeds.size(0);
   if (request.class_labels.defined())
     check_shape(request.class_labels, {num_images, kAny}, "class_labels");
@@ -257,12 +258,13 @@ struct Crew {
 };
 
 Crew make_crew(int64_t num_images, const SampleOptions& options) {
-  const int64_t chunk = options.chunk_size;
-  const int64_t share = (num_images + options.num_threads - 1) / options.num_threads;
+  const int64_t chunk = options.rows_per_call(),
+                num_threads = options.device.is_cpu() ? options.num_threads : 1;
+  const int64_t share = (num_images + num_threads - 1) / num_threads;
   const int64_t capacity = std::min(rounded_up(options.batch_size, chunk),
                                     rounded_up(std::max<int64_t>(share, 1), chunk));
   const int64_t num_workers = (num_images + capacity - 1) / capacity;
-  return {std::clamp<int64_t>(num_workers, 1, options.num_threads), capacity};
+  return {std::clamp<int64_t>(num_workers, 1, num_threads), capacity};
 }
 
 }  // namespace
@@ -272,7 +274,8 @@ SampleResult sample_images(const diffusion::Denoiser& denoiser, const Sampler& s
                            Progress& progress, const diffusion::GuidedDenoiser::Terms& guidance,
                            const Rejection* rejection) {
   check_request(request, options);
-  const diffusion::GuidedDenoiser model(denoiser, guidance, options.chunk_size);
+  const nets::FrozenWeights frozen;
+  const diffusion::GuidedDenoiser model(denoiser, guidance, options.rows_per_call());
   const at::Tensor levels = sampler.levels(denoiser).to(options.device);
   const Crew crew = make_crew(request.seeds.size(0), options);
   Orders orders(request, options.device, progress);
@@ -307,7 +310,8 @@ RejectionTables measure_rejection_tables(const diffusion::Denoiser& denoiser,
   if (request.class_labels.defined())
     warmup.class_labels = request.class_labels.index_select(
         0, at::arange(config.warmup_images, at::kLong).remainder(request.class_labels.size(0)));
-  const diffusion::GuidedDenoiser model(denoiser, guidance, options.chunk_size);
+  const nets::FrozenWeights frozen;
+  const diffusion::GuidedDenoiser model(denoiser, guidance, options.rows_per_call());
   const at::Tensor levels = sampler.levels(denoiser).to(options.device);
   const auto num_levels = static_cast<size_t>(sampler.num_steps()) + 1;
   std::vector<std::vector<double>> marginal(num_levels), transition(num_levels);
@@ -317,7 +321,7 @@ RejectionTables measure_rejection_tables(const diffusion::Denoiser& denoiser,
 
   const auto ratio_of = [&](const Walkers& walkers) {
     return diffusion::in_fixed_chunks(
-        walkers.size(), options.chunk_size, [&](const at::Tensor& rows) {
+        walkers.size(), options.rows_per_call(), [&](const at::Tensor& rows) {
           using diffusion::pick_rows;
           return std::vector<at::Tensor>{
               ratio

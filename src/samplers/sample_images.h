@@ -25,12 +25,17 @@ struct SampleRequest {
 
 /// How to make them. Only chunk_size may change bits (of network results, in the last place).
 struct SampleOptions {
-  /// Images a worker carries at once; rounded up to a multiple of chunk_size.
+  /// Images a worker carries at once; rounded up to a multiple of rows_per_call().
   int64_t batch_size = 64;
-  int64_t num_threads = 1;  ///< workers, each computing on one thread
-  /// Images of one network call, the last call padded; larger for accelerators.
-  int64_t chunk_size = 16;
+  int64_t num_threads = 1;  ///< workers, each computing on one thread; one on a device
+  /// Images of one network call, the last call padded; 0 = 16 on a processor, 128 on a device.
+  int64_t chunk_size = 0;
   at::Device device = at::kCPU;  ///< where the denoiser lives
+
+  int64_t rows_per_call() const {
+    if (chunk_size > 0) return chunk_size;
+    return device.is_cpu() ? 16 : 128;
+  }
 };
 
 struct SampleResult {
@@ -48,7 +53,7 @@ struct SampleResult {
 /// Samples images. Each worker carries batch_size of them, every one at its own level; a place that
 /// falls free is taken by the next seed at once.
 ///
-/// Every network call has exactly chunk_size rows, so no result depends on batch_size, num_threads
+/// Every network call has exactly rows_per_call() rows, so no result depends on batch_size, num_threads
 /// or on which images were carried together. All seeds are seen to their end, however long an image
 /// takes, so rejection does not favour quick ones.
 /// Stops early, returning only the first rows, when progress.stop_requested().

@@ -39,8 +39,10 @@ std::vector<ChosenRun> chosen_runs(const std::vector<RunView>& runs,
 
 Html time_html(int64_t seconds) {
   const auto time = static_cast<std::time_t>(seconds);
+  std::tm local{};
+  localtime_r(&time, &local);
   return element("time", {{"datetime", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time))}},
-                 fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(time)));
+                 fmt::format("{:%Y-%m-%d %H:%M:%S}", local));
 }
 
 Html run_cell(const RunView& run, std::optional<int> hue) {

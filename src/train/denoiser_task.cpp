@@ -29,7 +29,7 @@ at::Tensor DenoiserTask::conditions_of(const at::Tensor& labels) const {
 at::Tensor DenoiserTask::loss_sum(int64_t first, int64_t count) const {
   const data::Batch batch = parts_.source->batch(first, count);
   const nets::ForwardRandomness randomness{.seed = parts_.seed,
-                                           .image_numbers = batch.image_numbers};
+                                           .image_numbers = batch.image_numbers.to(parts_.device)};
   diffusion::Conditions seen{
       .class_labels = parts_.words
                           ? parts_.words->training(batch, parts_.source->law()).to(parts_.device)

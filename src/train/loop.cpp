@@ -93,14 +93,14 @@ class Loop {
   Loop(const TrainingTask& task, std::vector<at::Tensor> parameters, const LoopConfig& config,
        const LoopHooks& hooks, std::string stage, Progress& progress)
       : task_(task),
-        config_(config),
+        config_(config.settled(parameters.at(0).device())),
         hooks_(hooks),
         stage_(std::move(stage)),
         progress_(progress),
         parameters_(std::move(parameters)),
         adam_(parameters_.values()),
         best_(parameters_.values().clone()),
-        gradient_(task, parameters_, config) {}
+        gradient_(task, parameters_, config_) {}
 
   TrainResult run() {
     if (hooks_.resume && !hooks_.checkpoint.empty() && std::filesystem::exists(hooks_.checkpoint))
@@ -284,6 +284,13 @@ class Loop {
 };
 
 }  // namespace
+
+LoopConfig LoopConfig::settled(at::Device device) const {
+  LoopConfig config = *this;
+  if (micro_batch_size == 0) config.micro_batch_size = device.is_cpu() ? 16 : batch_size;
+  if (lanes == 0) config.lanes = device.is_cpu() ? 2 : 1;
+  return config;
+}
 
 TrainResult run_loop(const TrainingTask& task, std::vector<at::Tensor> parameters,
                      const LoopConfig& config, const LoopHooks& hooks, const std::string& stage,

@@ -25,8 +25,8 @@ namespace equipoise::train {
 struct LoopConfig {
   int64_t images = 200'000;
   int64_t batch_size = 64;
-  int64_t micro_batch_size = 16;
-  int64_t lanes = 2;
+  int64_t micro_batch_size = 0;
+  int64_t lanes = 0;
   double learning_rate = 1e-3;
   int64_t ramp_images = 10'000;
   bool cool_down = true;
@@ -43,9 +43,11 @@ struct LoopConfig {
     f("images", images, "images", "training images shown in all (with repetition)", {1, 1e12});
     f("batch_size", batch_size, "images", "images a step", {1, 65536});
     f("micro_batch_size", micro_batch_size, "images",
-      "images a network call; 8 to 16 stay in a processor's cache", {1, 65536});
-    f("lanes", lanes, "count", "workers a batch is split over, one thread each; part of the recipe",
-      {1, 256});
+      "images a network call; 0 = 16, which stay in a processor's cache, or a device's whole batch",
+      {0, 65536});
+    f("lanes", lanes, "count",
+      "workers a batch is split over, one thread each; part of the recipe; 0 = 2, or 1 on a device",
+      {0, 256});
     f("learning_rate", learning_rate, "", "Adam's step size after the ramp", {0, 10});
     f("ramp_images", ramp_images, "images", "the learning rate grows linearly over these",
       {0, 1e12});
@@ -65,6 +67,8 @@ struct LoopConfig {
       "stop after so many steps in a row whose loss or gradient is not finite", {1, 1e9});
     f("checkpoint_sec", checkpoint_sec, "s", "time between checkpoints", {0, 1e9});
   }
+  /// With micro_batch_size and lanes chosen, for networks on `device`, where they are 0.
+  LoopConfig settled(at::Device device) const;
 };
 
 /// What is trained: which loss on which images. Called from several threads at once.

@@ -1,6 +1,5 @@
 #include "nets/kernels/attention.h"
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -53,15 +52,23 @@ void join(const AttentionShape& shape, const Head& head, float* qkv) {
     }
 }
 
+constexpr auto kSum = [](auto a, auto b) EQUIPOISE_LAMBDA_INLINE { return a + b; };
+
 /// weights = softmax(scale logits) along rows.
 EQUIPOISE_SIMD void softmax_rows(int64_t size, float scale, const float* logits, float* weights) {
   for (int64_t row = 0; row < size; ++row, logits += size, weights += size) {
-    const float largest = *std::max_element(logits, logits + size);
-    over_channels(size, [&]<class V>(V, int64_t i) EQUIPOISE_LAMBDA_INLINE {
-      store(weights + i, exponential<V>((load<V>(logits + i) - largest) * scale));
-    });
-    float sum = 0;
-    for (int64_t i = 0; i < size; ++i) sum += weights[i];
+    const float largest = reduced(
+        size, logits[0],
+        [&]<class V>(V, int64_t i) EQUIPOISE_LAMBDA_INLINE { return load<V>(logits + i); },
+        [](auto a, auto b) EQUIPOISE_LAMBDA_INLINE { return a > b ? a : b; });
+    const float sum = reduced(
+        size, 0.0f,
+        [&]<class V>(V, int64_t i) EQUIPOISE_LAMBDA_INLINE {
+          const V weight = exponential<V>((load<V>(logits + i) - largest) * scale);
+          store(weights + i, weight);
+          return weight;
+        },
+        kSum);
     const float inverse = 1 / sum;
     for (int64_t i = 0; i < size; ++i) weights[i] *= inverse;
   }
@@ -72,8 +79,11 @@ EQUIPOISE_SIMD void softmax_rows(int64_t size, float scale, const float* logits,
 EQUIPOISE_SIMD void softmax_rows_backward(int64_t size, float scale, const float* weights,
                                           float* gradient) {
   for (int64_t row = 0; row < size; ++row, gradient += size, weights += size) {
-    float sum = 0;
-    for (int64_t i = 0; i < size; ++i) sum += weights[i] * gradient[i];
+    const float sum = reduced(
+        size, 0.0f,
+        [&]<class V>(V, int64_t i)
+            EQUIPOISE_LAMBDA_INLINE { return load<V>(weights + i) * load<V>(gradient + i); },
+        kSum);
     for (int64_t i = 0; i < size; ++i) gradient[i] = scale * weights[i] * (gradient[i] - sum);
   }
 }

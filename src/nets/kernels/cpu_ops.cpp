@@ -1,10 +1,14 @@
 #include "nets/kernels/cpu_ops.h"
 
+#include <algorithm>
+
 #include "core/libtorch.h"
 #include "nets/kernels/attention.h"
+#include "nets/kernels/bf16_conv.h"
 #include "nets/kernels/byte_rows.h"
 #include "nets/kernels/gemm.h"
 #include "nets/kernels/group_norm.h"
+#include "nets/kernels/kept_weights.h"
 #include "nets/kernels/rows.h"
 #include "nets/kernels/simd.h"
 #include "nets/kernels/winograd.h"
@@ -35,6 +39,18 @@ float* data_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
+/// Operator::apply where a gradient may be asked for; else its forward alone, without a node in the
+/// graph (context = null), which on single images takes as long as a small operator.
+template <class Operator, class... Arguments>
+at::Tensor run(at::ArrayRef<const at::Tensor*> inputs, const Arguments&... arguments) {
+  const auto wants_gradient = [](const at::Tensor* input) {
+    return input->defined() && input->requires_grad();
+  };
+  if (at::GradMode::is_enabled() && std::any_of(inputs.begin(), inputs.end(), wants_gradient))
+    return Operator::apply(arguments...);
+  return Operator::forward(nullptr, arguments...);
+}
+
 // --- Convolution.
 
 ConvShape conv_shape(const at::Tensor& x, const at::Tensor& weight) {
@@ -60,6 +76,21 @@ void pointwise_backward(const ConvShape& shape, const float* x, const float* wei
   if (gradients.bias) sum_rows(pixels, out, grad_y, gradients.bias);
 }
 
+/// Memory for the gradients that autograd asks for.
+struct ConvGradientTensors {
+  ConvGradientTensors(AutogradContext* context, at::IntArrayRef image_sizes,
+                      const at::Tensor& filters) {
+    if (context->needs_input_grad(0)) x = image_like(image_sizes);
+    if (context->needs_input_grad(1)) weight = at::empty(filters.sizes(), filters.options());
+    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
+      bias = at::empty({filters.size(0)}, filters.options());
+  }
+  ConvGradients pointers() const {
+    return {data_or_null(x), data_or_null(weight), data_or_null(bias)};
+  }
+  at::Tensor x, weight, bias;
+};
+
 struct Convolution : Function<Convolution> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
                             const at::Tensor& weight, const Optional& optional_bias) {
@@ -70,8 +101,10 @@ struct Convolution : Function<Convolution> {
     (filters.size(2) == 3 ? winograd_forward : pointwise_forward)(
         shape, x.data_ptr<float>(), filters.data_ptr<float>(), data_or_null(bias),
         y.data_ptr<float>());
-    context->save_for_backward({x, filters});
-    context->saved_data["has_bias"] = bias.defined();
+    if (context != nullptr) {
+      context->save_for_backward({x, filters});
+      context->saved_data["has_bias"] = bias.defined();
+    }
     return y;
   }
 
@@ -79,16 +112,53 @@ struct Convolution : Function<Convolution> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
     const at::Tensor grad_y = gradients[0].contiguous(kChannelsLast);
-    at::Tensor grad_x, grad_weight, grad_bias;
-    if (context->needs_input_grad(0)) grad_x = image_like(x.sizes());
-    if (context->needs_input_grad(1)) grad_weight = at::empty(weight.sizes(), weight.options());
-    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2))
-      grad_bias = at::empty({weight.size(0)}, weight.options());
+    const ConvGradientTensors wanted(context, x.sizes(), weight);
     (weight.size(2) == 3 ? winograd_backward : pointwise_backward)(
         conv_shape(x, weight), x.data_ptr<float>(), weight.data_ptr<float>(),
-        grad_y.data_ptr<float>(),
-        ConvGradients{data_or_null(grad_x), data_or_null(grad_weight), data_or_null(grad_bias)});
-    return {grad_x, grad_weight, grad_bias};
+        grad_y.data_ptr<float>(), wanted.pointers());
+    return {wanted.x, wanted.weight, wanted.bias};
+  }
+};
+
+at::Tensor kept_packed(const ConvShape& shape, const at::Tensor& weight) {
+  // How weights are packed may depend on the size of the images.
+  const uint64_t purpose = shape.batch * shape.height * shape.width;
+  return kept_weights(weight, purpose, packed_weights_size(shape, weight.size(2)), [&](void* to) {
+    pack_weights(shape, weight.size(2), weight.data_ptr<float>(), to);
+  });
+}
+
+uint16_t* bits_of(const at::Tensor& tensor) {
+  return reinterpret_cast<uint16_t*>(tensor.data_ptr<at::BFloat16>());
+}
+
+/// The image is kept as bfloat16 for the way back.
+struct NarrowConvolution : Function<NarrowConvolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const Optional& optional_bias) {
+    const at::Tensor wide = input.contiguous(kChannelsLast), filters = weight.contiguous(),
+                     bias = rows_of(optional_bias);
+    const ConvShape shape = conv_shape(wide, filters);
+    const at::Tensor x = at::empty(wide.sizes(), at::kBFloat16, kChannelsLast);
+    to_bf16(wide.numel(), wide.data_ptr<float>(), bits_of(x));
+    at::Tensor y = image_like({shape.batch, shape.out_channels, shape.height, shape.width});
+    const at::Tensor kept = kept_packed(shape, filters);
+    bf16_forward(shape, filters.size(2), bits_of(x), filters.data_ptr<float>(), data_or_null(bias),
+                 y.data_ptr<float>(), kept.defined() ? kept.data_ptr() : nullptr);
+    if (context != nullptr) {
+      context->save_for_backward({x, filters});
+      context->saved_data["has_bias"] = bias.defined();
+    }
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const ConvGradientTensors wanted(context, x.sizes(), weight);
+    bf16_backward(conv_shape(x, weight), weight.size(2), bits_of(x), weight.data_ptr<float>(),
+                  gradients[0].contiguous(kChannelsLast).data_ptr<float>(), wanted.pointers());
+    return {wanted.x, wanted.weight, wanted.bias};
   }
 };
 
@@ -110,9 +180,11 @@ struct Norm : Function<Norm> {
     at::Tensor y = image_like(x.sizes()), moments = at::empty({2, shape.batch, groups}, at::kFloat);
     group_norm_forward(shape, inputs_of(x, weight, bias, offset, scale, shift), y.data_ptr<float>(),
                        moments[0].data_ptr<float>(), moments[1].data_ptr<float>());
-    context->save_for_backward({x, weight, bias, offset, scale, shift, moments});
-    context->saved_data["eps"] = eps;
-    context->saved_data["use_silu"] = use_silu;
+    if (context != nullptr) {
+      context->save_for_backward({x, weight, bias, offset, scale, shift, moments});
+      context->saved_data["eps"] = eps;
+      context->saved_data["use_silu"] = use_silu;
+    }
     return y;
   }
 
@@ -160,7 +232,7 @@ struct SelfAttention : Function<SelfAttention> {
         at::empty({shape.batch, num_heads, shape.tokens, shape.tokens}, at::kFloat);
     attention_forward(shape, qkv.data_ptr<float>(), out.data_ptr<float>(),
                       weights.data_ptr<float>());
-    context->save_for_backward({qkv, weights});
+    if (context != nullptr) context->save_for_backward({qkv, weights});
     return out;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -189,12 +261,44 @@ struct ScaledSum : Function<ScaledSum> {
     at::Tensor sum = image_like(first.sizes());
     add_scaled(sum.numel(), first.data_ptr<float>(), second.data_ptr<float>(),
                static_cast<float>(factor), sum.data_ptr<float>());
-    context->saved_data["factor"] = factor;
+    if (context != nullptr) context->saved_data["factor"] = factor;
     return sum;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor gradient = gradients[0] * context->saved_data["factor"].toDouble();
     return {gradient, gradient, {}};
+  }
+};
+
+// --- Dropout.
+
+at::Tensor dropped(const at::Tensor& images, const at::Tensor& image_numbers,
+                   const DropoutLaw& law) {
+  const at::Tensor x = images.contiguous(kChannelsLast);
+  at::Tensor y = image_like(x.sizes());
+  dropout_rows(law, image_numbers.data_ptr<int64_t>(), x.size(0), x.numel() / x.size(0),
+               x.data_ptr<float>(), y.data_ptr<float>());
+  return y;
+}
+
+/// The mask is drawn again on the way back: that costs less than keeping it.
+struct Dropout : Function<Dropout> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& image_numbers, const DropoutLaw& law) {
+    if (context == nullptr) return dropped(x, image_numbers, law);
+    context->save_for_backward({image_numbers});
+    context->saved_data["key"] = static_cast<int64_t>(uint64_t{law.key.high} << 32 | law.key.low);
+    context->saved_data["drop_below"] = int64_t{law.drop_below};
+    context->saved_data["kept"] = double{law.kept};
+    return dropped(x, image_numbers, law);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto key = static_cast<uint64_t>(context->saved_data["key"].toInt());
+    const DropoutLaw law{
+        .key = {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)},
+        .drop_below = static_cast<uint32_t>(context->saved_data["drop_below"].toInt()),
+        .kept = static_cast<float>(context->saved_data["kept"].toDouble())};
+    return {dropped(gradients[0], context->get_saved_variables()[0], law), {}, {}};
   }
 };
 
@@ -207,7 +311,7 @@ struct ByteProducts : Function<ByteProducts> {
     at::Tensor products = at::empty({values.size(0), images.size(0)}, values.options());
     multiply_bytes({values.size(0), images.size(0), images.size(1)}, values.data_ptr<float>(),
                    images.data_ptr<uint8_t>(), products.data_ptr<float>());
-    context->save_for_backward({images});
+    if (context != nullptr) context->save_for_backward({images});
     return products;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -232,30 +336,45 @@ bool handles_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t 
          (kernel == 1 || kernel == 3);
 }
 
+bool handles_narrow_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t padding) {
+  return handles_convolution(x, weight, padding) &&
+         has_bf16_convolution(conv_shape(x, weight), weight.size(-1));
+}
+
 bool handles_rows(const at::Tensor& rows) {
   return rows.dim() == 2 && rows.scalar_type() == at::kFloat && rows.device().is_cpu();
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return Convolution::apply(x, weight, optional(bias));
+  return run<Convolution>({&x, &weight, &bias}, x, weight, optional(bias));
+}
+
+at::Tensor narrow_convolution(const at::Tensor& x, const at::Tensor& weight,
+                              const at::Tensor& bias) {
+  return run<NarrowConvolution>({&x, &weight, &bias}, x, weight, optional(bias));
 }
 
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       const NormModulation& modulation, int64_t groups, double eps, bool use_silu) {
-  return Norm::apply(x, weight, bias, optional(modulation.offset), optional(modulation.scale),
-                     optional(modulation.shift), groups, eps, use_silu);
+  const auto& [offset, scale, shift] = modulation;
+  return run<Norm>({&x, &weight, &bias, &offset, &scale, &shift}, x, weight, bias, optional(offset),
+                   optional(scale), optional(shift), groups, eps, use_silu);
 }
 
 at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads) {
-  return SelfAttention::apply(qkv, num_heads);
+  return run<SelfAttention>({&qkv}, qkv, num_heads);
 }
 
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor) {
-  return ScaledSum::apply(a, b, factor);
+  return run<ScaledSum>({&a, &b}, a, b, factor);
+}
+
+at::Tensor dropout(const at::Tensor& x, const at::Tensor& image_numbers, const DropoutLaw& law) {
+  return run<Dropout>({&x}, x, image_numbers.contiguous(), law);
 }
 
 at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& bytes) {
-  return ByteProducts::apply(rows, bytes);
+  return run<ByteProducts>({&rows}, rows, bytes);
 }
 
 }  // namespace equipoise::nets::kernels

@@ -9,6 +9,7 @@
 
 #include <torch/types.h>
 
+#include "nets/kernels/dropout.h"
 #include "nets/ops.h"
 
 namespace equipoise::nets::kernels {
@@ -24,6 +25,12 @@ bool handles_rows(const at::Tensor& rows);
 /// x [B,Cin,H,W]; weight [Cout,Cin,k,k]; bias [Cout] or undefined.
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
+/// Whether it is one of those that have a bfloat16 kernel here (kernels/bf16_conv.h), and that
+/// kernel: bfloat16 products, float32 images.
+bool handles_narrow_convolution(const at::Tensor& x, const at::Tensor& weight, int64_t padding);
+at::Tensor narrow_convolution(const at::Tensor& x, const at::Tensor& weight,
+                              const at::Tensor& bias);
+
 /// kernels/group_norm.h on tensors. weight, bias [C]; offset, scale, shift [B,C] or undefined.
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       const NormModulation& modulation, int64_t groups, double eps, bool use_silu);
@@ -33,6 +40,10 @@ at::Tensor self_attention(const at::Tensor& qkv, int64_t num_heads);
 
 /// (a + b) factor in one pass.
 at::Tensor scaled_sum(const at::Tensor& a, const at::Tensor& b, double factor);
+
+/// kernels/dropout.h on tensors: elements in the order of channels-last memory. image_numbers [B]
+/// int64 on the CPU.
+at::Tensor dropout(const at::Tensor& x, const at::Tensor& image_numbers, const DropoutLaw& law);
 
 /// kernels/byte_rows.h on tensors. rows [R,D]; bytes [N,D] uint8 -> [R,N].
 at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& bytes);

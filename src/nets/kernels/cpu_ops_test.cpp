@@ -177,6 +177,27 @@ TEST(SelfAttention, StaysFiniteWhenOnePositionTakesAll) {
   EXPECT_TRUE(at::isfinite(torch::autograd::grad({out.sum()}, {qkv})[0]).all().item<bool>());
 }
 
+RC_GTEST_PROP(Dropout, FollowsItsStreamElementByElement, ()) {
+  const int64_t batch = drawn(1, 3), channels = drawn(1, 9), height = drawn(1, 9),
+                width = drawn(1, 9);
+  const at::Tensor x = random({batch, channels, height, width}, 0).requires_grad_(true),
+                   numbers = at::arange(batch) * 1'000'000'007 + 3;
+  const DropoutLaw law{.key = stream_key(5, Purpose::kDropout, 2), .drop_below = 20000, .kept = 2};
+  const at::Tensor y = dropout(x, numbers, law);
+  at::Tensor expected = at::zeros_like(x);
+  for (int64_t i = 0; i < batch; ++i) {
+    RandomStream stream(5, Purpose::kDropout, numbers[i].item<int64_t>(), 2);
+    uint32_t word = 0;
+    for (int64_t e = 0; e < channels * height * width; ++e) {
+      word = e % 2 == 0 ? stream.next() : word >> 16;
+      if ((word & 0xFFFF) >= law.drop_below)
+        expected[i][e % channels][e / channels / width][e / channels % width] = 2;
+    }
+  }
+  RC_ASSERT(at::equal(y, x * expected));
+  RC_ASSERT(at::equal(torch::autograd::grad({y.sum()}, {x})[0], expected));
+}
+
 TEST(ScaledSum, AgreesWithLibTorch) {
   const Tensors inputs{random({2, 5, 3, 4}, 0), random({2, 5, 3, 4}, 1)};
   EXPECT_LT(worst_error([](const Tensors& t) { return scaled_sum(t[0], t[1], 0.7); },

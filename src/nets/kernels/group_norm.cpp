@@ -13,8 +13,10 @@ namespace {
 /// What an image's normalisation is to each channel: z = x gain + start, and x - centre = h /
 /// inverse.
 struct Affine {
-  explicit Affine(int64_t channels)
-      : gain(channels), start(channels), centre(channels), inverse(channels) {}
+  void resize(int64_t channels) {
+    for (std::vector<float>* part : {&gain, &start, &centre, &inverse})
+      part->resize(static_cast<size_t>(channels));
+  }
   std::vector<float> gain, start, centre, inverse;
 };
 
@@ -53,10 +55,28 @@ EQUIPOISE_SIMD void apply(int64_t pixels, int64_t channels, const float* x, cons
 
 /// Per channel: sums over pixels of dz, dz (x - centre) and x - centre.
 struct ChannelSums {
-  explicit ChannelSums(int64_t channels)
-      : gradient(channels), product(channels), deviation(channels) {}
   std::vector<float> gradient, product, deviation;
 };
+
+/// Memory that a thread keeps from call to call.
+struct Scratch {
+  Affine affine;
+  ChannelSums sums;
+  std::vector<float> squares, slope, constant;
+
+  void resize(int64_t channels) {
+    affine.resize(channels);
+    for (std::vector<float>* part :
+         {&sums.gradient, &sums.product, &sums.deviation, &squares, &slope, &constant})
+      part->resize(static_cast<size_t>(channels));
+  }
+};
+
+Scratch& scratch_for(int64_t channels) {
+  thread_local Scratch scratch;
+  scratch.resize(channels);
+  return scratch;
+}
 
 /// grad_z into `grad_x`, and its sums.
 EQUIPOISE_SIMD void backward_of_silu(int64_t pixels, int64_t channels, const float* x,
@@ -111,8 +131,9 @@ void group_norm_forward(const NormShape& shape, const NormInputs& in, float* y, 
   const int64_t channels = shape.channels, size = channels / shape.groups,
                 stride = shape.pixels * channels;
   const double count = static_cast<double>(shape.pixels * size);
-  std::vector<float> sums(channels);
-  Affine affine(channels);
+  Scratch& scratch = scratch_for(channels);
+  std::vector<float>& sums = scratch.squares;
+  Affine& affine = scratch.affine;
   for (int64_t image = 0; image < shape.batch; ++image) {
     const float* x = in.x + image * stride;
     const auto offset = [&](int64_t c) {
@@ -144,9 +165,10 @@ void group_norm_backward(const NormShape& shape, const NormInputs& in, const flo
   const int64_t channels = shape.channels, size = channels / shape.groups,
                 stride = shape.pixels * channels;
   const double count = static_cast<double>(shape.pixels * size);
-  Affine affine(channels);
-  ChannelSums sums(channels);
-  std::vector<float> slope(channels), constant(channels);
+  Scratch& scratch = scratch_for(channels);
+  Affine& affine = scratch.affine;
+  ChannelSums& sums = scratch.sums;
+  std::vector<float>&slope = scratch.slope, &constant = scratch.constant;
   std::fill_n(grad.weight, channels, 0.0f);
   std::fill_n(grad.bias, channels, 0.0f);
   for (int64_t image = 0; image < shape.batch; ++image) {

@@ -76,6 +76,18 @@ EQUIPOISE_INLINE void over_channels(int64_t channels, Body body) {
   for (; c < channels; ++c) body(float{}, c);
 }
 
+/// All of value(V{}, 0), value(V{}, 8), … joined, lanes last; joining `start` changes nothing.
+template <class Value, class Join>
+EQUIPOISE_INLINE float reduced(int64_t count, float start, Value value, Join join) {
+  Vec partial = Vec{} + start;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) partial = join(partial, value(Vec{}, i));
+  float all = partial[0];
+  for (int lane = 1; lane < kLanes; ++lane) all = join(all, partial[lane]);
+  for (; i < count; ++i) all = join(all, value(float{}, i));
+  return all;
+}
+
 /// e^x within 2e-7 relative for |x| <= 87, held at the ends beyond. x = n ln 2 + r, e^r by a
 /// polynomial of degree 6.
 template <class V>
