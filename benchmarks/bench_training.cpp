@@ -16,13 +16,19 @@
 namespace equipoise::benchmarks {
 namespace {
 
-constexpr int64_t kStepsPerIteration = 9;
+/// The first step takes the memory that all of them use; a device's first four capture its graphs.
+int64_t num_warm_ups() {
+  return device().is_cpu() ? 1 : 5;
+}
+int64_t num_timed_steps() {
+  return device().is_cpu() ? 9 : 20;
+}
 
-/// Times the steps after the first, which takes the memory that all of them use.
+/// Times the steps after the warm-up.
 class StepClock : public train::Companion {
  public:
-  void step_done(int64_t first, int64_t /*count*/) override {
-    if (first > 0) return;
+  void step_done(int64_t first, int64_t count) override {
+    if (first / count + 1 != num_warm_ups()) return;
     wait_for_device();
     start_ = std::chrono::steady_clock::now();
   }
@@ -63,7 +69,7 @@ void train(benchmark::State& state, const std::string& workload, const std::stri
   parts.device = device();
   const train::DenoiserTask task(parts);
   train::LoopConfig config;
-  config.images = (kStepsPerIteration + 1) * batch;
+  config.images = (num_warm_ups() + num_timed_steps()) * batch;
   config.batch_size = batch;
   config.micro_batch_size = device().is_cpu() ? std::min<int64_t>(batch / 2, 8) : batch;
   config.tick_images = 1'000'000;
@@ -75,8 +81,23 @@ void train(benchmark::State& state, const std::string& workload, const std::stri
     train::run_loop(task, denoiser->parameters(), config, hooks, "benchmark", silent);
     state.SetIterationTime(clock->seconds());
   }
-  state.SetItemsProcessed(state.iterations() * kStepsPerIteration * batch);
+  state.SetItemsProcessed(state.iterations() * num_timed_steps() * batch);
 }
+
+/// What a step asks of the data: images picked, and made float32.
+void load(benchmark::State& state) {
+  const int64_t batch = state.range(0);
+  const auto images = random_images(read_workload("S").shape, 256);
+  const data::BatchSource source(images, at::arange(128), at::arange(128, 256),
+                                 data::BatchSource::Options{});
+  int64_t first = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(source.batch(first, batch));
+    first += batch;
+  }
+  state.SetItemsProcessed(state.iterations() * batch);
+}
+BENCHMARK(load)->Name("load/S")->Arg(64);
 
 // The larger batches are for devices.
 BENCHMARK_CAPTURE(train, S, "S", "dsm_obs")->Name("train/S")->Arg(64)->Arg(512)->UseManualTime();

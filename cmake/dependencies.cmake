@@ -37,10 +37,14 @@ target_compile_options(equipoise_flags INTERFACE
 if(EQUIPOISE_CUDA)
   target_compile_definitions(equipoise_flags INTERFACE EQUIPOISE_CUDA)
 endif()
-# LibTorch's binary releases bring headers of a newer {fmt} along, which the system's library does not fit.
+# LibTorch's binary releases bring headers of a newer {fmt} along, which the system's library does not fit and of which GCC 12
+# believes that they move too much memory; and they export std::filesystem's functions of an old libstdc++ (pytorch/pytorch
+# issue 133437), so that the system's has to be asked first.
 foreach(folder ${TORCH_INCLUDE_DIRS})
   if(EXISTS ${folder}/fmt/format.h AND NOT folder STREQUAL "/usr/include")
     target_compile_definitions(equipoise_flags INTERFACE FMT_HEADER_ONLY)
+    target_compile_options(equipoise_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-error=stringop-overflow>)
+    target_link_libraries(equipoise_flags INTERFACE -Wl,--push-state,--no-as-needed stdc++ -Wl,--pop-state)
   endif()
 endforeach()
 if(EQUIPOISE_SANITIZE)

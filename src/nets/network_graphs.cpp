@@ -93,6 +93,28 @@ at::Tensor call_network(DenoiserNetwork& network, const Call& call) {
                           .randomness = call.image_numbers.defined() ? &randomness : nullptr});
 }
 
+/// Autograd's nodes where gradients of parameters arrive remember the stream they were made on, and a
+/// capture may not touch another. While one of these lives the parameters get nodes of their own.
+class FreshGradientNodes {
+ public:
+  explicit FreshGradientNodes(const std::vector<at::Tensor>& parameters) : parameters_(parameters) {
+    for (const at::Tensor& parameter : parameters_) {
+      nodes_.push_back(torch::autograd::impl::try_get_grad_accumulator(parameter));
+      torch::autograd::impl::set_grad_accumulator(parameter, {});
+    }
+  }
+  ~FreshGradientNodes() {
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      torch::autograd::impl::set_grad_accumulator(parameters_[i], nodes_[i]);
+  }
+  FreshGradientNodes(const FreshGradientNodes&) = delete;
+  FreshGradientNodes& operator=(const FreshGradientNodes&) = delete;
+
+ private:
+  const std::vector<at::Tensor>& parameters_;
+  std::vector<std::shared_ptr<torch::autograd::Node>> nodes_;
+};
+
 /// One captured call. Its memory is read and written by every replay.
 struct Capture {
   Capture(DenoiserNetwork& network, const Call& example, const std::vector<at::Tensor>& trainable)
@@ -101,6 +123,7 @@ struct Capture {
     c10::cuda::getCurrentCUDAStream().synchronize();
     const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
     const c10::cuda::CUDAStreamGuard guard(stream);
+    const FreshGradientNodes nodes(trainable);
     // Libraries choose algorithms and take workspaces at first calls, which a capture may not hold.
     for (int i = 0; i < kWarmUps; ++i) {
       const at::Tensor result = call_network(network, inputs);

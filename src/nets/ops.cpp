@@ -12,6 +12,7 @@
 #include "core/libtorch.h"
 #include "core/random.h"
 #include "nets/kernels/cpu_ops.h"
+#include "nets/kernels/device_ops.h"
 #include "nets/kernels/dropout.h"
 #include "nets/precision.h"
 
@@ -39,12 +40,8 @@ at::Tensor in_precision(const at::Tensor& x, const at::Tensor& weight, const at:
                         const Map& map) {
   if (precision() != Precision::kBf16 || x.scalar_type() != at::kFloat)
     return map(x, weight, optional(bias));
-  // A device's narrow convolutions want channels last.
   const auto narrow = [](const at::Tensor& tensor) {
-    if (!tensor.defined()) return tensor;
-    return tensor.to(at::kBFloat16, /*non_blocking=*/false, /*copy=*/false,
-                     tensor.is_cuda() && tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast
-                                                           : at::MemoryFormat::Preserve);
+    return tensor.defined() ? tensor.to(at::kBFloat16) : tensor;
   };
   return map(narrow(x), narrow(weight), optional(narrow(bias))).to(at::kFloat);
 }
@@ -100,6 +97,10 @@ at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   if (is_ours && kernels::handles_convolution(x, weight, padding))
     return kernels::convolution(x, weight, bias);
   return in_precision(x, weight, bias, [&](const auto& a, const auto& w, const auto& b) {
+    // A device's convolutions want channels last.
+    if (a.is_cuda())
+      return at::conv2d(a.contiguous(at::MemoryFormat::ChannelsLast),
+                        w.contiguous(at::MemoryFormat::ChannelsLast), b, /*stride=*/1, padding);
     return at::conv2d(a, w, b, /*stride=*/1, padding);
   });
 }
@@ -124,6 +125,9 @@ at::Tensor group_norm_silu(const at::Tensor& x, const at::Tensor& weight, const 
   if (kernels::handles(x))
     return kernels::group_norm(x, weight, bias, modulation, settings.groups, settings.eps,
                                settings.use_silu);
+  if (kernels::device::handles_group_norm(x))
+    return kernels::device::group_norm(x, weight, bias, modulation, settings.groups, settings.eps,
+                                       settings.use_silu);
   std::vector<int64_t> broadcast(x.dim(), 1);
   broadcast[0] = x.size(0);
   broadcast[1] = x.size(1);
@@ -212,7 +216,9 @@ at::Tensor dropout(const at::Tensor& x, double p, const ForwardRandomness* rando
           drop_below < 0x10000 ? 1.0f / (1.0f - static_cast<float>(drop_below) * 0x1p-16f) : 0.0f};
   const at::Tensor numbers = randomness->image_numbers.to(x.device()).contiguous();
   if (kernels::handles(x)) return kernels::dropout(x, numbers, law);
-  return x * dropout_mask(x, numbers, law);
+  const bool is_image_on_device = x.is_cuda() && x.dim() == 4;
+  return (is_image_on_device ? x.contiguous(at::MemoryFormat::ChannelsLast) : x) *
+         dropout_mask(x, numbers, law);
 }
 
 at::Tensor drop_labels(const at::Tensor& labels, double p, const ForwardRandomness* randomness) {

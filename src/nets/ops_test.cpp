@@ -1,6 +1,8 @@
 #include "nets/ops.h"
 
 #include <cmath>
+#include <functional>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -108,6 +110,59 @@ TEST(Dropout, MasksDependOnImageNumberAndLayerAlone) {
   EXPECT_FALSE(at::equal(whole[0], whole[1]));
   EXPECT_FALSE(at::equal(whole, dropout(x, 0.5, &all, 8)));
   EXPECT_THROW(dropout(x, 0.5, &two, 7), UsageError);
+}
+
+// The twins' gradients in float64 against central differences along a random direction: what every
+// other implementation is compared with has to be right itself.
+using Operator = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
+
+double gradient_error(const Operator& f, const std::vector<at::Tensor>& inputs) {
+  constexpr double kStep = 1e-5;
+  std::vector<at::Tensor> leaves, directions;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    leaves.push_back(inputs[i].to(at::kDouble).requires_grad_(true));
+    directions.push_back(random(inputs[i].sizes(), 20 + i).to(at::kDouble));
+  }
+  const auto moved = [&](double step) {
+    std::vector<at::Tensor> at_step;
+    for (size_t i = 0; i < leaves.size(); ++i)
+      at_step.push_back(leaves[i].detach() + step * directions[i]);
+    return f(at_step);
+  };
+  const at::Tensor value = f(leaves), projection = random(value.sizes(), 30).to(at::kDouble);
+  const auto gradients = torch::autograd::grad({(value * projection).sum()}, leaves);
+  double along = 0;
+  for (size_t i = 0; i < leaves.size(); ++i)
+    along += (gradients[i] * directions[i]).sum().item<double>();
+  const double difference =
+      ((moved(kStep) - moved(-kStep)) * projection).sum().item<double>() / (2 * kStep);
+  return std::abs(along - difference) / std::max(std::abs(difference), 1.0);
+}
+
+TEST(TwinGradients, AgreeWithFiniteDifferences) {
+  const at::Tensor x = random({2, 8, 6, 6}), other = random({2, 8, 6, 6}, 1);
+  const at::Tensor box = resample_kernel({1, 1}), wide = resample_kernel({1, 3, 3, 1});
+  const ForwardRandomness randomness{.seed = 3, .image_numbers = at::arange(2)};
+  const at::Tensor bytes = (random({5, 12}, 7) * 50 + 128).clamp(0, 255).to(at::kByte);
+  const std::vector<std::pair<Operator, std::vector<at::Tensor>>> cases{
+      {[](const auto& t) { return nets::conv2d(t[0], t[1], t[2]); },
+       {x, random({4, 8, 3, 3}, 2), random({1, 4}, 3)[0]}},
+      {[](const auto& t) {
+         return group_norm_silu(t[0], t[1], t[2], {.groups = 2},
+                                {.offset = t[3], .scale = t[4], .shift = t[5]});
+       },
+       {x, random({1, 8}, 2)[0], random({1, 8}, 3)[0], random({2, 8}, 4), random({2, 8}, 5),
+        random({2, 8}, 6)}},
+      {[](const auto& t) { return self_attention(t[0], 2); }, {random({2, 24, 3, 3}, 2)}},
+      {[](const auto& t) { return scaled_sum(t[0], t[1], 0.7); }, {x, other}},
+      {[&](const auto& t) { return upsample(t[0], box.to(at::kDouble)); }, {x}},
+      {[&](const auto& t) { return upsample(t[0], wide.to(at::kDouble)); }, {x}},
+      {[&](const auto& t) { return downsample(t[0], box.to(at::kDouble)); }, {x}},
+      {[&](const auto& t) { return downsample(t[0], wide.to(at::kDouble)); }, {x}},
+      {[&](const auto& t) { return dropout(t[0], 0.3, &randomness, 1); }, {x}},
+      {[&](const auto& t) { return byte_products(t[0], bytes); }, {random({3, 12}, 2)}}};
+  for (size_t i = 0; i < cases.size(); ++i)
+    EXPECT_LT(gradient_error(cases[i].first, cases[i].second), 1e-7) << "case " << i;
 }
 
 TEST(DropLabels, RemovesWholeRowsAtTheStatedRate) {

@@ -12,7 +12,9 @@ namespace equipoise::nets {
 enum class Precision {
   kFp32,      ///< float32, each product as it is defined
   kFp32Fast,  ///< float32 in fewer products: Winograd's on a processor, TF32 on CUDA
-  kBf16       ///< bfloat16 products summed in float32
+  /// bfloat16 products summed in float32; on a processor where they are faster than Winograd's
+  /// float32 ones (docs/adr/0007)
+  kBf16
 };
 
 /// Of "auto", "fp32", "fp32-fast" or "bf16", for networks on `device`. auto = fp32-fast, everywhere,

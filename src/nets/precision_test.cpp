@@ -1,5 +1,6 @@
 #include "nets/precision.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -56,6 +57,8 @@ TEST_F(PrecisionTest, EveryUNetIsAsExactAsItsPrecisionPromises) {
     EXPECT_NE(plain, fast) << type;
     EXPECT_LT(half, 3e-2) << type;
     EXPECT_GT(half, 1e-4) << type;
+    RecordProperty(fmt::format("{}_errors", type),
+                   fmt::format("fp32 {:.2g}, fp32-fast {:.2g}, bf16 {:.2g}", plain, fast, half));
   }
 }
 

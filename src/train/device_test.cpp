@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/cuda.h>
 
+#include "core/process.h"
 #include "core/random.h"
 #include "data/batch_source.h"
 #include "diffusion/discriminator_ratio.h"
@@ -17,6 +18,7 @@ namespace {
 struct OnDevice : testing::Test {
   void SetUp() override {
     if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device";
+    set_up_process();  // deterministic algorithms
   }
 };
 

@@ -6,7 +6,9 @@
 #include "core/caching_allocator.h"
 #include "core/libtorch.h"
 #include "data/batch_source.h"
+#include "diffusion/discriminator_ratio.h"
 #include "diffusion/precondition.h"
+#include "nets/discriminator.h"
 #include "objectives/objective.h"
 #include "samplers/sample_images.h"
 #include "train/denoiser_task.h"
@@ -29,19 +31,27 @@ struct LoopMemory : testing::Test {
   static void SetUpTestSuite() { install_caching_allocator(); }
 };
 
-TEST_F(LoopMemory, TrainingTakesNothingFromTheSystemOnceWarm) {
+/// With the presets' kind of discriminator, where the objective asks for a ratio.
+std::shared_ptr<const objectives::Objective> make_objective(const std::string& name) {
+  const auto& plugin = objectives::ObjectiveRegistry::instance().find(name).make;
+  objectives::ObjectiveInputs inputs;
+  if (plugin.needs.ratio != objectives::RatioNeed::kNone)
+    inputs.ratio = std::make_shared<diffusion::DiscriminatorRatio>(nets::make_discriminator_network(
+        {{"type", "CNN"}}, {.resolution = 16, .channels = 1}, /*init_seed=*/0));
+  return plugin.make(nlohmann::json::object(), inputs);
+}
+
+struct TrainingMemory : LoopMemory, testing::WithParamInterface<const char*> {};
+
+TEST_P(TrainingMemory, TakesNothingFromTheSystemOnceWarm) {
   const auto denoiser = small_denoiser();
   auto set = std::make_shared<data::ImageSet>();
   set->images = at::full({64, 1, 16, 16}, 100, at::kByte);
   DenoiserTask::Parts parts;
   parts.denoiser = denoiser;
-  parts.objective = objectives::ObjectiveRegistry::instance()
-                        .find("dsm_bias")
-                        .make.make(nlohmann::json::object(), {});
-  data::BatchSource::Options options;
-  options.law = data::Law::kBiased;
-  parts.source =
-      std::make_shared<data::BatchSource>(set, at::arange(64), at::empty({0}, at::kLong), options);
+  parts.objective = make_objective(GetParam());
+  parts.source = std::make_shared<data::BatchSource>(set, at::arange(32), at::arange(32, 64),
+                                                     data::BatchSource::Options{});
   const DenoiserTask task(parts);
   std::vector<AllocationCounts> counts;
   LoopConfig config;
@@ -58,6 +68,8 @@ TEST_F(LoopMemory, TrainingTakesNothingFromTheSystemOnceWarm) {
   EXPECT_GT(counts[4].num_large, counts[2].num_large + 100) << "the loop uses large blocks";
   EXPECT_EQ(counts[4].num_system, counts[2].num_system);
 }
+
+INSTANTIATE_TEST_SUITE_P(Objectives, TrainingMemory, testing::Values("dsm_obs", "tiw_dsm"));
 
 TEST_F(LoopMemory, SamplingTakesNothingFromTheSystemOnceWarm) {
   const auto denoiser = small_denoiser();

@@ -11,6 +11,7 @@
 #include "nets/kernels/kept_weights.h"
 #include "nets/kernels/rows.h"
 #include "nets/kernels/simd.h"
+#include "nets/kernels/tensor_args.h"
 #include "nets/kernels/winograd.h"
 
 namespace equipoise::nets::kernels {
@@ -24,19 +25,6 @@ constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
 at::Tensor image_like(at::IntArrayRef sizes) {
   return at::empty(sizes, at::kFloat, kChannelsLast);
-}
-
-// How autograd wants a tensor that may be undefined.
-using Optional = c10::optional<at::Tensor>;
-Optional optional(const at::Tensor& tensor) {
-  return tensor.defined() ? Optional(tensor) : c10::nullopt;
-}
-at::Tensor rows_of(const Optional& tensor) {
-  return tensor.has_value() ? tensor->contiguous() : at::Tensor();
-}
-
-float* data_or_null(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
 /// Operator::apply where a gradient may be asked for; else its forward alone, without a node in the
@@ -164,10 +152,6 @@ struct NarrowConvolution : Function<NarrowConvolution> {
 
 // --- Group norm.
 
-NormShape norm_shape(const at::Tensor& x, int64_t groups, double eps, bool use_silu) {
-  return {x.size(0), x.size(2) * x.size(3), x.size(1), groups, static_cast<float>(eps), use_silu};
-}
-
 struct Norm : Function<Norm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input,
                             const at::Tensor& weight, const at::Tensor& bias,
@@ -178,8 +162,9 @@ struct Norm : Function<Norm> {
                      scale = rows_of(optional_scale), shift = rows_of(optional_shift);
     const NormShape shape = norm_shape(x, groups, eps, use_silu);
     at::Tensor y = image_like(x.sizes()), moments = at::empty({2, shape.batch, groups}, at::kFloat);
-    group_norm_forward(shape, inputs_of(x, weight, bias, offset, scale, shift), y.data_ptr<float>(),
-                       moments[0].data_ptr<float>(), moments[1].data_ptr<float>());
+    group_norm_forward(shape, norm_inputs(x, weight, bias, offset, scale, shift),
+                       y.data_ptr<float>(), moments[0].data_ptr<float>(),
+                       moments[1].data_ptr<float>());
     if (context != nullptr) {
       context->save_for_backward({x, weight, bias, offset, scale, shift, moments});
       context->saved_data["eps"] = eps;
@@ -201,19 +186,11 @@ struct Norm : Function<Norm> {
     group_norm_backward(
         norm_shape(x, moments.size(2), context->saved_data["eps"].toDouble(),
                    context->saved_data["use_silu"].toBool()),
-        inputs_of(x, s[1], s[2], s[3], s[4], s[5]), moments[0].data_ptr<float>(),
+        norm_inputs(x, s[1], s[2], s[3], s[4], s[5]), moments[0].data_ptr<float>(),
         moments[1].data_ptr<float>(), grad_y.data_ptr<float>(),
         {grad_x.data_ptr<float>(), grad_weight.data_ptr<float>(), grad_bias.data_ptr<float>(),
          data_or_null(grad_offset), data_or_null(grad_scale), data_or_null(grad_shift)});
     return {grad_x, grad_weight, grad_bias, grad_offset, grad_scale, grad_shift, {}, {}, {}};
-  }
-
- private:
-  static NormInputs inputs_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                              const at::Tensor& offset, const at::Tensor& scale,
-                              const at::Tensor& shift) {
-    return {x.data_ptr<float>(),  weight.data_ptr<float>(), bias.data_ptr<float>(),
-            data_or_null(offset), data_or_null(scale),      data_or_null(shift)};
   }
 };
 

@@ -37,17 +37,23 @@ void fold(const NormShape& shape, const NormInputs& in, int64_t image, const flo
 EQUIPOISE_SIMD void add_up_squares(int64_t pixels, int64_t channels, const float* x,
                                    const float* centre, float* sums) {
   std::fill_n(sums, channels, 0.0f);
-  for (int64_t p = 0; p < pixels; ++p)
-    over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
-      const V difference = load<V>(x + p * channels + c) - load<V>(centre + c);
-      store(sums + c, load<V>(sums + c) + difference * difference);
-    });
+  over_pixel_blocks(pixels, channels,
+                    [&]<class V>(V, int64_t c, int64_t first, int64_t last)
+                        EQUIPOISE_LAMBDA_INLINE {
+                          const V middle = load<V>(centre + c);
+                          V sum = load<V>(sums + c);
+                          for (int64_t p = first; p < last; ++p) {
+                            const V difference = load<V>(x + p * channels + c) - middle;
+                            sum += difference * difference;
+                          }
+                          store(sums + c, sum);
+                        });
 }
 
 EQUIPOISE_SIMD void apply(int64_t pixels, int64_t channels, const float* x, const float* gain,
                           const float* start, bool use_silu, float* y) {
   for (int64_t p = 0; p < pixels; ++p)
-    over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
+    over_wide_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
       const V z = load<V>(x + p * channels + c) * load<V>(gain + c) + load<V>(start + c);
       store(y + p * channels + c, use_silu ? z * sigmoid<V>(z) : z);
     });
@@ -86,22 +92,31 @@ EQUIPOISE_SIMD void backward_of_silu(int64_t pixels, int64_t channels, const flo
   std::fill_n(gradient, channels, 0.0f);
   std::fill_n(product, channels, 0.0f);
   std::fill_n(deviation, channels, 0.0f);
-  for (int64_t p = 0; p < pixels; ++p)
-    over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
-      const int64_t i = p * channels + c;
-      const V value = load<V>(x + i);
-      V dz = load<V>(grad_y + i);
-      if (use_silu) {
-        const V z = value * load<V>(gain + c) + load<V>(start + c);
-        const V s = sigmoid<V>(z);
-        dz *= s * (1.0f + z * (1.0f - s));
-      }
-      const V difference = value - load<V>(centre + c);
-      store(grad_z + i, dz);
-      store(gradient + c, load<V>(gradient + c) + dz);
-      store(product + c, load<V>(product + c) + dz * difference);
-      store(deviation + c, load<V>(deviation + c) + difference);
-    });
+  over_pixel_blocks(pixels, channels,
+                    [&]<class V>(V, int64_t c, int64_t first, int64_t last)
+                        EQUIPOISE_LAMBDA_INLINE {
+                          const V middle = load<V>(centre + c), slope = load<V>(gain + c),
+                                  offset = load<V>(start + c);
+                          V sum = load<V>(gradient + c), sum_of_products = load<V>(product + c),
+                            sum_of_deviations = load<V>(deviation + c);
+                          for (int64_t p = first; p < last; ++p) {
+                            const int64_t i = p * channels + c;
+                            const V value = load<V>(x + i), difference = value - middle;
+                            V dz = load<V>(grad_y + i);
+                            if (use_silu) {
+                              const V z = value * slope + offset;
+                              const V s = sigmoid<V>(z);
+                              dz *= s * (1.0f + z * (1.0f - s));
+                            }
+                            store(grad_z + i, dz);
+                            sum += dz;
+                            sum_of_products += dz * difference;
+                            sum_of_deviations += difference;
+                          }
+                          store(gradient + c, sum);
+                          store(product + c, sum_of_products);
+                          store(deviation + c, sum_of_deviations);
+                        });
 }
 
 /// grad_x = grad_z gain - slope (x - centre) - constant, in place.
@@ -109,7 +124,7 @@ EQUIPOISE_SIMD void backward_of_norm(int64_t pixels, int64_t channels, const flo
                                      const float* gain, const float* slope, const float* constant,
                                      float* grad) {
   for (int64_t p = 0; p < pixels; ++p)
-    over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
+    over_wide_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
       const int64_t i = p * channels + c;
       store(grad + i, load<V>(grad + i) * load<V>(gain + c) - load<V>(x + i) * load<V>(slope + c) -
                           load<V>(constant + c));

@@ -8,10 +8,14 @@ namespace equipoise::nets::kernels {
 
 EQUIPOISE_SIMD void sum_rows(int64_t rows, int64_t channels, const float* values, float* sums) {
   std::fill_n(sums, channels, 0.0f);
-  for (int64_t row = 0; row < rows; ++row)
-    over_channels(channels, [&]<class V>(V, int64_t c) EQUIPOISE_LAMBDA_INLINE {
-      store(sums + c, load<V>(sums + c) + load<V>(values + row * channels + c));
-    });
+  over_pixel_blocks(rows, channels,
+                    [&]<class V>(V, int64_t c, int64_t first, int64_t last)
+                        EQUIPOISE_LAMBDA_INLINE {
+                          V sum = load<V>(sums + c);
+                          for (int64_t row = first; row < last; ++row)
+                            sum += load<V>(values + row * channels + c);
+                          store(sums + c, sum);
+                        });
 }
 
 void fill_rows(int64_t rows, int64_t channels, const float* row_values, float* values) {

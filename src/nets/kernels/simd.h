@@ -26,6 +26,11 @@ namespace equipoise::nets::kernels {
 inline constexpr int64_t kLanes = 8;
 using Vec = float __attribute__((vector_size(32)));
 using IntVec = int32_t __attribute__((vector_size(32)));
+/// Two of them side by side, one register where there are registers that long. For short loops; long
+/// ones, as Winograd's transforms, run out of registers.
+inline constexpr int64_t kWideLanes = 16;
+using WideVec = float __attribute__((vector_size(64)));
+using IntWideVec = int32_t __attribute__((vector_size(64)));
 template <class V>
 struct Lanes;
 template <>
@@ -35,6 +40,10 @@ struct Lanes<float> {
 template <>
 struct Lanes<Vec> {
   using Int = IntVec;
+};
+template <>
+struct Lanes<WideVec> {
+  using Int = IntWideVec;
 };
 
 /// Unaligned load and store of one lane (V = float) or kLanes of them (V = Vec).
@@ -76,14 +85,36 @@ EQUIPOISE_INLINE void over_channels(int64_t channels, Body body) {
   for (; c < channels; ++c) body(float{}, c);
 }
 
-/// All of value(V{}, 0), value(V{}, 8), … joined, lanes last; joining `start` changes nothing.
+/// The same with V = WideVec first.
+template <class Body>
+EQUIPOISE_INLINE void over_wide_channels(int64_t channels, Body body) {
+  int64_t c = 0;
+  for (; c + kWideLanes <= channels; c += kWideLanes) body(WideVec{}, c);
+  for (; c + kLanes <= channels; c += kLanes) body(Vec{}, c);
+  for (; c < channels; ++c) body(float{}, c);
+}
+
+/// body(V{}, c, first, last) for groups of channels and blocks of pixels first … last - 1, few enough
+/// that a block stays in the nearest cache while one group after another runs over it: sums over
+/// pixels then wait in registers.
+template <class Body>
+EQUIPOISE_INLINE void over_pixel_blocks(int64_t pixels, int64_t channels, Body body) {
+  constexpr int64_t kBlock = 32;
+  for (int64_t first = 0; first < pixels; first += kBlock) {
+    const int64_t last = first + kBlock < pixels ? first + kBlock : pixels;
+    over_wide_channels(channels, [&]<class V>(V, int64_t c)
+                                     EQUIPOISE_LAMBDA_INLINE { body(V{}, c, first, last); });
+  }
+}
+
+/// All of value(V{}, 0), value(V{}, 16), … joined, lanes last; joining `start` changes nothing.
 template <class Value, class Join>
 EQUIPOISE_INLINE float reduced(int64_t count, float start, Value value, Join join) {
-  Vec partial = Vec{} + start;
+  WideVec partial = WideVec{} + start;
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) partial = join(partial, value(Vec{}, i));
+  for (; i + kWideLanes <= count; i += kWideLanes) partial = join(partial, value(WideVec{}, i));
   float all = partial[0];
-  for (int lane = 1; lane < kLanes; ++lane) all = join(all, partial[lane]);
+  for (int lane = 1; lane < kWideLanes; ++lane) all = join(all, partial[lane]);
   for (; i < count; ++i) all = join(all, value(float{}, i));
   return all;
 }
