@@ -1,5 +1,7 @@
 #include "train/flat_parameters.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/libtorch.h"
 
@@ -36,24 +38,30 @@ std::vector<at::Tensor> FlatParameters::views_of(const at::Tensor& flat) const {
   return views;
 }
 
-void FlatParameters::copy_gradients(const std::vector<at::Tensor>& gradients,
-                                    at::Tensor& flat) const {
-  EQUIPOISE_ASSERT(gradients.size() == parameters_.size());
-  const std::vector<at::Tensor> slices = views_of(flat);
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    if (gradients[i].defined())
-      slices[i].copy_(gradients[i]);
-    else
-      slices[i].zero_();
+void FlatParameters::average_gradients(const std::vector<std::vector<at::Tensor>>& lanes,
+                                       double divisor, int64_t begin, int64_t end,
+                                       const at::Tensor& flat) const {
+  // Pieces stay in a processor's cache between sum and division; a device wants few launches.
+  const bool is_in_pieces = flat.is_cpu();
+  const int64_t most = is_in_pieces ? 64 * 1024 : flat.numel();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const int64_t first = std::max(begin, offsets_[i]),
+                  last = std::min(end, offsets_[i] + parameters_[i].numel());
+    for (int64_t from = first; from < last; from += most) {
+      const int64_t size = std::min(most, last - from);
+      const at::Tensor sum = flat.narrow(0, from, size);
+      bool is_empty = true;
+      for (const auto& gradients : lanes) {
+        if (!gradients[i].defined()) continue;
+        const at::Tensor part = gradients[i].reshape({-1}).narrow(0, from - offsets_[i], size);
+        is_empty ? sum.copy_(part) : sum.add_(part);
+        is_empty = false;
+      }
+      if (is_empty) sum.zero_();
+      if (is_in_pieces) sum.div_(divisor);
+    }
   }
-}
-
-void FlatParameters::add_gradients(const std::vector<at::Tensor>& gradients,
-                                   at::Tensor& flat) const {
-  EQUIPOISE_ASSERT(gradients.size() == parameters_.size());
-  for (size_t i = 0; i < gradients.size(); ++i)
-    if (gradients[i].defined())
-      flat.narrow(0, offsets_[i], gradients[i].numel()).add_(gradients[i].reshape({-1}));
+  if (!is_in_pieces) flat.narrow(0, begin, end - begin).div_(divisor);
 }
 
 }  // namespace equipoise::train

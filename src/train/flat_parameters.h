@@ -18,10 +18,10 @@ class FlatParameters {
   /// [size] float32, shared with the parameters. Padding between slices is zero.
   const at::Tensor& values() const { return values_; }
   int64_t size() const { return values_.numel(); }
-  /// flat = gradients, or flat += gradients, slice by slice; undefined gradients count as zero.
-  /// flat: [size], zero between slices.
-  void copy_gradients(const std::vector<at::Tensor>& gradients, at::Tensor& flat) const;
-  void add_gradients(const std::vector<at::Tensor>& gradients, at::Tensor& flat) const;
+  /// Elements begin … end - 1 of flat = sum of `lanes`, each a gradient for every parameter
+  /// (undefined = zero), divided by `divisor`. flat: [size]; what lies between slices is left alone.
+  void average_gradients(const std::vector<std::vector<at::Tensor>>& lanes, double divisor,
+                         int64_t begin, int64_t end, const at::Tensor& flat) const;
   /// For every parameter, its part of `flat` in the parameter's shape (a view).
   std::vector<at::Tensor> views_of(const at::Tensor& flat) const;
 

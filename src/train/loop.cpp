@@ -28,9 +28,11 @@ class BatchGradient {
  public:
   BatchGradient(const TrainingTask& task, const FlatParameters& parameters,
                 const LoopConfig& config)
-      : task_(task), parameters_(parameters), config_(config) {
-    for (int64_t lane = 0; lane < config.lanes; ++lane)
-      lanes_.push_back(at::zeros_like(parameters.values()));
+      : task_(task),
+        parameters_(parameters),
+        config_(config),
+        gradient_(at::zeros_like(parameters.values())) {
+    lanes_.resize(static_cast<size_t>(config.lanes));
     lane_losses_.resize(lanes_.size());
   }
 
@@ -40,51 +42,43 @@ class BatchGradient {
         (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
     run_workers(config_.lanes, [&](int64_t lane) {
       lane_losses_[lane] = 0;
-      if (lane >= num_parts) lanes_[lane].zero_();
+      lanes_[lane].assign(parameters_.parameters().size(), at::Tensor());
       for (int64_t part = lane; part < num_parts; part += config_.lanes) {
         const int64_t offset = part * config_.micro_batch_size;
-        add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset),
-                 /*is_first=*/part == lane);
+        add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset));
       }
     });
     run_workers(config_.lanes, [&](int64_t worker) {
-      const int64_t size = lanes_[0].numel();
-      add_up_lanes(size * worker / config_.lanes, size * (worker + 1) / config_.lanes, batch_size);
+      const int64_t size = parameters_.size();
+      parameters_.average_gradients(lanes_, static_cast<double>(batch_size),
+                                    size * worker / config_.lanes,
+                                    size * (worker + 1) / config_.lanes, gradient_);
     });
+    for (auto& gradients : lanes_) gradients.clear();
     return std::accumulate(lane_losses_.begin(), lane_losses_.end(), 0.0);
   }
-  const at::Tensor& gradient() const { return lanes_[0]; }
+  const at::Tensor& gradient() const { return gradient_; }
 
  private:
-  void add_part(int64_t lane, int64_t first, int64_t count, bool is_first) {
+  void add_part(int64_t lane, int64_t first, int64_t count) {
     const at::Tensor loss = task_.loss_sum(first, count);
     const auto gradients =
         torch::autograd::grad({loss}, parameters_.parameters(), {}, /*retain_graph=*/c10::nullopt,
                               /*create_graph=*/false, /*allow_unused=*/true);
-    if (is_first)
-      parameters_.copy_gradients(gradients, lanes_[lane]);
-    else
-      parameters_.add_gradients(gradients, lanes_[lane]);
-    lane_losses_[lane] += loss.item<double>();
-  }
-
-  /// Elements begin … end - 1, in pieces that stay in the cache between sum and division.
-  void add_up_lanes(int64_t begin, int64_t end, int64_t batch_size) {
-    constexpr int64_t kPiece = 64 * 1024;
-    for (; begin < end; begin += kPiece) {
-      const auto piece = [&](const at::Tensor& flat) {
-        return flat.slice(0, begin, std::min(begin + kPiece, end));
-      };
-      const at::Tensor sum = piece(lanes_[0]);
-      for (size_t lane = 1; lane < lanes_.size(); ++lane) sum.add_(piece(lanes_[lane]));
-      sum.div_(static_cast<double>(batch_size));
+    torch::NoGradGuard no_grad;
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      at::Tensor& sum = lanes_[lane][i];
+      // Not in place: autograd may give several parameters the same tensor.
+      if (gradients[i].defined()) sum = sum.defined() ? sum + gradients[i] : gradients[i];
     }
+    lane_losses_[lane] += loss.item<double>();
   }
 
   const TrainingTask& task_;
   const FlatParameters& parameters_;
   const LoopConfig& config_;
-  std::vector<at::Tensor> lanes_;
+  const at::Tensor gradient_;
+  std::vector<std::vector<at::Tensor>> lanes_;  ///< while a step is made
   std::vector<double> lane_losses_;
 };
 
@@ -99,7 +93,7 @@ class Loop {
         progress_(progress),
         parameters_(std::move(parameters)),
         adam_(parameters_.values()),
-        best_(parameters_.values().clone()),
+        best_(keeps_best() ? parameters_.values().clone() : adam_.average),
         gradient_(task, parameters_, config_) {}
 
   TrainResult run() {
@@ -124,7 +118,7 @@ class Loop {
     }
     progress_.end();
     save();
-    const bool use_best = config_.snapshot == "best";
+    const bool use_best = keeps_best();
     {
       torch::NoGradGuard no_grad;
       parameters_.values().copy_(use_best ? best_ : adam_.average);
@@ -140,6 +134,8 @@ class Loop {
   }
 
  private:
+  bool keeps_best() const { return config_.snapshot == "best"; }
+
   bool is_done() const {
     if (counters_.images >= config_.images) return true;
     const auto is_worse = [&](const Tick& tick) {
@@ -201,7 +197,7 @@ class Loop {
     if (tick.heldout_loss < counters_.best_loss) {
       counters_.best_loss = tick.heldout_loss;
       counters_.best_images = tick.images;
-      best_.copy_(adam_.average);
+      if (keeps_best()) best_.copy_(adam_.average);
     }
     if (hooks_.on_tick) hooks_.on_tick(tick);
   }
@@ -243,7 +239,7 @@ class Loop {
     adam_.first_moment.copy_(state.first_moment);
     adam_.second_moment.copy_(state.second_moment);
     adam_.average.copy_(state.average);
-    best_.copy_(state.best);
+    if (keeps_best()) best_.copy_(state.best);
     adam_.num_steps = state.num_steps;
     counters_ = state.counters;
     curve_ = std::move(state.curve);
@@ -276,7 +272,7 @@ class Loop {
   Progress& progress_;
   FlatParameters parameters_;
   AdamState adam_;
-  at::Tensor best_;
+  at::Tensor best_;  ///< the average itself where the last snapshot is kept
   BatchGradient gradient_;
   LoopCounters counters_;
   int64_t last_step_ = 0;
