@@ -73,8 +73,11 @@ Html picture(const std::string& png, const std::string& title, const std::string
 
 std::string sampling_text(const Json& method) {
   std::string text = count_text(number_at(method, "/samples/num")) + " samples";
-  if (const auto nfe = number_at(method, "/samples/nfe"))
-    text += ", " + count_text(nfe) + " network calls each";
+  // Rejection spends more on some images than on others.
+  if (const auto mean = number_at(method, "/samples/calls/mean"))
+    text += ", " + number_text(mean) + " denoiser calls each";
+  else if (const auto nfe = number_at(method, "/samples/nfe"))
+    text += ", " + count_text(nfe) + " denoiser calls each";
   if (const auto seconds = number_at(method, "/samples/seconds"))
     text += ", " + seconds_text(seconds);
   return text;
