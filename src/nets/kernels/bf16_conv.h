@@ -19,7 +19,8 @@ bool has_bf16_convolution(const ConvShape& shape, int64_t kernel);
 /// Bits of the nearest bfloat16 numbers, ties to even.
 void to_bf16(int64_t size, const float* values, uint16_t* bits);
 
-/// The weights as the forward kernel of this problem wants them, for any number of calls.
+/// The weights as the forward kernel of this problem wants them, for any number of calls: their size
+/// in bytes, and they themselves. Only where has_bf16_convolution, as all below.
 size_t packed_weights_size(const ConvShape& shape, int64_t kernel);
 void pack_weights(const ConvShape& shape, int64_t kernel, const float* weight, void* packed);
 

@@ -109,8 +109,8 @@ struct Convolution : Function<Convolution> {
 };
 
 at::Tensor kept_packed(const ConvShape& shape, const at::Tensor& weight) {
-  // How weights are packed may depend on the size of the images.
-  const uint64_t purpose = shape.batch * shape.height * shape.width;
+  // How weights are packed may depend on the images' number and size.
+  const auto purpose = static_cast<uint64_t>(shape.batch << 40 | shape.height << 20 | shape.width);
   return kept_weights(weight, purpose, packed_weights_size(shape, weight.size(2)), [&](void* to) {
     pack_weights(shape, weight.size(2), weight.data_ptr<float>(), to);
   });

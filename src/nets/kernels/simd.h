@@ -1,4 +1,4 @@
-// Eight floats at a time, for the loops over channels. Functions marked EQUIPOISE_SIMD are compiled
+// Eight or sixteen floats at a time, for the loops over channels. Functions marked EQUIPOISE_SIMD are compiled
 // for several instruction sets and the best one the processor has is picked when the program
 // starts; what they inline follows them.
 #pragma once
