@@ -52,7 +52,7 @@ struct ReferenceConfig {
   }
 };
 
-/// Labels made wrong on purpose (label_noise.h).
+/// Labels made wrong on purpose, or given by others (label_noise.h).
 struct LabelNoiseConfig {
   std::string kind = "none";
   double rate = 0.4;
@@ -60,10 +60,11 @@ struct LabelNoiseConfig {
   std::string rings;
   std::vector<std::string> rows;
   std::string matrix_file;
+  std::string labels_file;
   std::string draw = "independent";
 
   void fields(FieldVisitor& f) {
-    f.choice("kind", kind, {"none", "symmetric", "asymmetric", "matrix"},
+    f.choice("kind", kind, {"none", "symmetric", "asymmetric", "matrix", "labels"},
              "how training labels are made wrong; measuring keeps the true ones");
     f("rate", rate, "", "share of wrong labels, in the mapped classes when asymmetric", {0, 1});
     f("map", map, "",
@@ -73,6 +74,9 @@ struct LabelNoiseConfig {
     f("rows", rows, "",
       "matrix: one row a true class, 'p p p', the shares of the labels it is given");
     f("matrix_file", matrix_file, "", "matrix: the same as CSV, under a header of class names");
+    f("labels_file", labels_file, "",
+      "labels: CSV with columns image (its index or name) and label, such as another method's "
+      "corrected labels");
     f.choice("draw", draw, {"independent", "exact"},
              "each label by its own draw, or exactly the stated share of every class");
   }
@@ -95,7 +99,7 @@ struct DataConfig {
       "share of every group kept from training, for the classifier and measuring", {0, 0.9});
     f.group("split", split, "how the biased set is made");
     f.group("reference", reference, "the small unbiased set");
-    f.group("label_noise", label_noise, "labels made wrong on purpose");
+    f.group("label_noise", label_noise, "labels made wrong on purpose, or given by others");
   }
 };
 

@@ -1,11 +1,10 @@
 // Lists made elsewhere: one index or image name a line.
-#include <charconv>
-#include <map>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "data/image_finder.h"
 #include "data/split_protocol.h"
 #include "io/files.h"
 
@@ -18,39 +17,6 @@ std::string strip(const std::string& line) {
              ? ""
              : line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
 }
-
-/// Finds images by index or by name.
-class ImageFinder {
- public:
-  explicit ImageFinder(const ImageSet& set) : num_images_(set.size()) {
-    for (size_t i = 0; i < set.names.size(); ++i)
-      index_of_.emplace(set.names[i], static_cast<int64_t>(i));
-  }
-  int64_t find(const std::string& text, const std::string& where) const {
-    if (const auto it = index_of_.find(text); it != index_of_.end()) return it->second;
-    int64_t index = -1;
-    const auto result = std::from_chars(text.data(), text.data() + text.size(), index);
-    const bool is_number = result.ec == std::errc() && result.ptr == text.data() + text.size();
-    if (!is_number || index < 0 || index >= num_images_)
-      throw DataError(
-          {.where = where,
-           .what = "the line names no image of the set",
-           .got = fmt::format("'{}'", text),
-           .expected = fmt::format("{}an index from 0 to {}", name_hint(), num_images_ - 1),
-           .hint = ""});
-    return index;
-  }
-
- private:
-  std::string name_hint() const {
-    return index_of_.empty()
-               ? ""
-               : fmt::format("an image name such as '{}', or ", index_of_.begin()->first);
-  }
-
-  int64_t num_images_;
-  std::map<std::string, int64_t> index_of_;
-};
 
 at::Tensor read_list(const std::string& path, const ImageFinder& finder) {
   std::istringstream lines(io::read_file(path));

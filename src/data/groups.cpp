@@ -1,6 +1,7 @@
 #include "data/groups.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -106,6 +107,13 @@ Grouping group_images(const ImageSet& set, const std::vector<std::string>& attri
   for (int64_t k = 0; k < grouping.num_groups(); ++k)
     grouping.members.push_back(grouping.codes.eq(k).nonzero().flatten());
   return grouping;
+}
+
+std::vector<std::string> values_in(const std::string& group) {
+  std::vector<std::string> values;
+  std::istringstream text(group);
+  for (std::string value; std::getline(text, value, '/');) values.push_back(value);
+  return values;
 }
 
 std::vector<std::string> crossed_attributes(const std::string& text, const ImageSet& set) {

@@ -25,6 +25,9 @@ struct Grouping {
 /// unknown attribute, DataError for images without a value of it.
 Grouping group_images(const ImageSet& set, const std::vector<std::string>& attributes);
 
+/// The values that a group's name crosses: "Female", "Black" of "Female/Black".
+std::vector<std::string> values_in(const std::string& group);
+
 /// The attributes that `text` crosses: "gender", or "genderxrace". An 'x' that belongs to a known
 /// attribute stays in it. Throws UsageError listing the known attributes and the nearest one.
 std::vector<std::string> crossed_attributes(const std::string& text, const ImageSet& set);

@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "core/spelling.h"
 #include "data/allocation.h"
+#include "data/image_finder.h"
 #include "io/csv.h"
 #include "io/files.h"
 
@@ -239,6 +240,60 @@ at::Tensor noisy_labels(const at::Tensor& labels, const at::Tensor& indices, con
   else
     draw_independently(shown, indices, rows, seed);
   return shown;
+}
+
+at::Tensor read_labels(const std::filesystem::path& path, const ImageSet& set,
+                       const at::Tensor& indices) {
+  const std::string where = path.string();
+  const io::CsvTable table = io::read_csv(path);
+  const size_t image_column = io::column_index(table, "image", where),
+               label_column = io::column_index(table, "label", where);
+  const ImageFinder finder(set);
+  at::Tensor given = at::full({set.size()}, -1, at::kLong);
+  auto label = given.accessor<int64_t, 1>();
+  for (const std::vector<std::string>& row : table.rows) {
+    const int64_t image = finder.find(row[image_column], where);
+    if (label[image] >= 0)
+      throw DataError({.where = where,
+                       .what = "an image is named twice",
+                       .got = row[image_column],
+                       .expected = "one label an image",
+                       .hint = ""});
+    label[image] = class_named(row[label_column], set.class_names);
+  }
+  const at::Tensor lacking = indices.masked_select(given.index_select(0, indices).lt(0));
+  if (lacking.numel() > 0)
+    throw DataError(
+        {.where = where,
+         .what = "training images have no label",
+         .got = fmt::format("{} of {} without one, the first at index {}", lacking.numel(),
+                            indices.numel(), lacking[0].item<int64_t>()),
+         .expected = "a row for every training image",
+         .hint = "Splits differ between seeds: list all images of the data set"});
+  return set.labels.index_copy(0, indices, given.index_select(0, indices));
+}
+
+void save_labels(const std::filesystem::path& path, const ImageSet& set, const at::Tensor& indices,
+                 const at::Tensor& labels) {
+  io::CsvTable table{.header = {"image", "label"}, .rows = {}};
+  const auto label = labels.accessor<int64_t, 1>();
+  const auto index = indices.accessor<int64_t, 1>();
+  for (int64_t i = 0; i < indices.numel(); ++i) {
+    const auto image = static_cast<size_t>(index[i]);
+    table.rows.push_back({set.names.empty() ? std::to_string(image) : set.names[image],
+                          set.class_names[static_cast<size_t>(label[index[i]])]});
+  }
+  io::write_file_atomically(path, io::to_csv(table));
+}
+
+at::Tensor counted_transition(const at::Tensor& labels, const at::Tensor& shown,
+                              int64_t num_classes) {
+  const at::Tensor counts =
+      at::bincount(labels * num_classes + shown, {}, num_classes * num_classes)
+          .view({num_classes, num_classes})
+          .to(at::kDouble);
+  const at::Tensor sizes = counts.sum(1, /*keepdim=*/true);
+  return at::where(sizes > 0, counts / sizes, at::eye(num_classes, at::kDouble));
 }
 
 void check_transition(const at::Tensor& S, int64_t num_classes, const std::string& where) {

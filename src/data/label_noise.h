@@ -6,6 +6,7 @@
 //   asymmetric   1 - rate on the diagonal of the mapped classes, rate at the class they turn into;
 //                1 on the diagonal of the others
 //   matrix       any
+//   labels       as counted in labels that others gave the images
 //
 // Symmetric noise hides every mix-up of rows and columns (S = S^T); test methods with the others.
 #pragma once
@@ -35,7 +36,8 @@ std::vector<int64_t> published_map(const std::string& name);
 std::vector<int64_t> ring_map(const at::Tensor& classes, const at::Tensor& rings,
                               int64_t num_classes);
 
-/// S of a config, for the classes of `set`; the identity for kind "none".
+/// S of a config, for the classes of `set`; the identity for kind "none", and not for "labels", whose
+/// S is counted.
 /// Throws UsageError for names that are no classes, and matrices that check_transition refuses;
 /// DataError for a damaged file.
 at::Tensor noise_matrix(const LabelNoiseConfig& config, const ImageSet& set);
@@ -48,6 +50,20 @@ at::Tensor noise_matrix(const LabelNoiseConfig& config, const ImageSet& set);
 /// depend on the split; "exact": one permutation a class (part 1).
 at::Tensor noisy_labels(const at::Tensor& labels, const at::Tensor& indices, const at::Tensor& S,
                         const std::string& draw, uint64_t seed);
+
+/// Labels given by others: column `label` (a class name) of every image that column `image` names, as
+/// CSV. Returns labels [N] of the whole set, true ones outside `indices`.
+/// Throws DataError for a damaged file, images that are named twice, and images at `indices` that
+/// are not named; UsageError for names that are no classes.
+at::Tensor read_labels(const std::filesystem::path& path, const ImageSet& set,
+                       const at::Tensor& indices);
+/// The same file from labels [N] of the whole set, a row an image at `indices`.
+void save_labels(const std::filesystem::path& path, const ImageSet& set, const at::Tensor& indices,
+                 const at::Tensor& labels);
+/// S as counted: row c holds the shares of the labels shown to images of class c. labels, shown [n];
+/// the row of a class without images is one-hot.
+at::Tensor counted_transition(const at::Tensor& labels, const at::Tensor& shown,
+                              int64_t num_classes);
 
 /// Throws UsageError naming `where` unless S is [num_classes,num_classes], without negative or
 /// infinite entries, and its rows sum to 1 within 1e-6.

@@ -191,5 +191,36 @@ TEST(CheckInvertible, RefusesSymmetricNoiseAtItsSingularRateOnly) {
   EXPECT_THROW(check_invertible(matrix({0.5, 0.5, 0.5, 0.5}), "S"), UsageError);
 }
 
+TEST(GivenLabels, TakeThePlaceOfTheTrueOnesWhereTheyAreAskedFor) {
+  const TempFolder folder;
+  const ImageSet set = tiny_set({3, 3});  // labels 0 1 0 1 0 1
+  const at::Tensor chosen = indices({0, 1, 2, 3});
+  const std::string file =
+      folder.write("given.csv", "image,label\nimg0,1\nimg1,1\n2,0\nimg3,0\nimg5,0\n");
+  const at::Tensor given = read_labels(file, set, chosen);
+  EXPECT_TRUE(at::equal(given, indices({1, 1, 0, 0, 0, 1})))
+      << "images that are not asked for keep their labels";
+  const at::Tensor S =
+      counted_transition(set.labels.index_select(0, chosen), given.index_select(0, chosen), 2);
+  EXPECT_TRUE(at::equal(S, matrix({0.5, 0.5, 0.5, 0.5})));
+  EXPECT_TRUE(
+      at::equal(counted_transition(indices({0, 0}), indices({0, 0}), 2), at::eye(2, at::kDouble)));
+
+  const std::string copy = folder.string() + "/copy.csv";
+  save_labels(copy, set, chosen, given);
+  EXPECT_TRUE(at::equal(read_labels(copy, set, chosen), given));
+
+  const auto problem = [&](const char* text) {
+    return error_of([&] { read_labels(folder.write("bad.csv", text), set, chosen); });
+  };
+  EXPECT_THAT(problem("image,label\nimg0,1\nimg1,1\nimg3,0\n"),
+              HasSubstr("training images have no label: got 1 of 4 without one, the first at "
+                        "index 2"));
+  EXPECT_THAT(problem("image,label\nimg0,1\n0,1\n"), HasSubstr("an image is named twice"));
+  EXPECT_THAT(problem("image,label\nimg0,2\n"), HasSubstr("unknown class '2'"));
+  EXPECT_THAT(problem("image,label\nimg9,1\n"), HasSubstr("names no image"));
+  EXPECT_THAT(problem("name,label\nimg0,1\n"), HasSubstr("image"));
+}
+
 }  // namespace
 }  // namespace equipoise::data

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <set>
-#include <sstream>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -11,18 +10,12 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/spelling.h"
+#include "data/groups.h"
 
 namespace equipoise::data {
 namespace {
 
 constexpr uint32_t kOffsetPart = 1;
-
-std::vector<std::string> parts_of(const std::string& group) {
-  std::vector<std::string> parts;
-  std::istringstream text(group);
-  for (std::string part; std::getline(text, part, '/');) parts.push_back(part);
-  return parts;
-}
 
 int64_t number_in(const std::vector<std::string>& vocabulary, const std::string& word) {
   const auto found = std::find(vocabulary.begin(), vocabulary.end(), word);
@@ -80,7 +73,7 @@ WordSchedule make_word_schedule(const std::vector<std::string>& groups,
       for (const std::string& word : found->second) numbers.push_back(number_in(vocabulary, word));
     };
     add(group);
-    const std::vector<std::string> parts = parts_of(group);
+    const std::vector<std::string> parts = values_in(group);
     if (numbers.empty() && parts.size() > 1) std::for_each(parts.begin(), parts.end(), add);
     if (numbers.empty()) bare.push_back(group);
     schedule.words.push_back(numbers);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/spelling.h"
+#include "data/groups.h"
 
 namespace equipoise::data {
 namespace {
@@ -130,6 +132,39 @@ WordTable make_orthogonal_table(const std::vector<std::string>& words, int64_t e
                   .embeddings = {},
                   .source = "orthogonal, without meaning"};
   table.embeddings = table.project(table.vectors);
+  return table;
+}
+
+WordTable make_attribute_table(const std::vector<std::string>& groups) {
+  std::vector<std::pair<size_t, std::string>> values;  // and the attribute each is of
+  const auto column = [&](size_t attribute, const std::string& value) {
+    const std::pair wanted{attribute, value};
+    const auto found = std::find(values.begin(), values.end(), wanted);
+    const auto position = found - values.begin();
+    if (found == values.end()) values.push_back(wanted);
+    return position;
+  };
+  std::vector<std::vector<int64_t>> ones;
+  for (const std::string& group : groups) {
+    ones.emplace_back();
+    const std::vector<std::string> crossed = values_in(group);
+    for (size_t i = 0; i < crossed.size(); ++i) ones.back().push_back(column(i, crossed[i]));
+  }
+  WordTable table;
+  table.words = groups;
+  table.source = "attribute vectors";
+  if (values_in(groups.front()).size() > 1)
+    for (size_t v = 0; v < values.size(); ++v) {
+      table.words.push_back(values[v].second);
+      ones.push_back({static_cast<int64_t>(v)});
+    }
+  check_distinct(table.words);
+  const auto dimension = static_cast<int64_t>(values.size());
+  table.vectors = at::zeros({static_cast<int64_t>(table.words.size()), dimension});
+  for (size_t word = 0; word < ones.size(); ++word)
+    for (const int64_t one : ones[word]) table.vectors[static_cast<int64_t>(word)][one] = 1;
+  table.projection = at::eye(dimension);
+  table.embeddings = table.vectors;
   return table;
 }
 

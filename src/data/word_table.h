@@ -54,6 +54,10 @@ WordTable make_word_table(const WordVectors& vectors, const std::vector<std::str
 /// A control without meaning: every word at right angles to every other, all at distance sqrt(2).
 /// Throws UsageError for more words than `embedding_size`.
 WordTable make_orthogonal_table(const std::vector<std::string>& words, int64_t embedding_size);
+/// Attribute vectors: a one for every value that a group's name crosses, zeros for all others. Words
+/// are the groups; after them, where they cross several attributes, the single values, whose vectors
+/// leave the other attributes open. Throws UsageError when two attributes have a value of one name.
+WordTable make_attribute_table(const std::vector<std::string>& groups);
 
 /// {"words", "vectors", "projection", "embeddings", "source"}; comes back bit for bit. The second
 /// throws DataError naming `where` when a part is missing or of another shape.

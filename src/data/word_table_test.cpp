@@ -134,5 +134,29 @@ TEST(WordTable, RefusesBrokenMetadata) {
     EXPECT_THROW(word_table_from_json(broken, "model"), DataError);
 }
 
+TEST(AttributeTable, IsAOneForEveryValue) {
+  const WordTable one = make_attribute_table({"cat", "dog"});
+  EXPECT_EQ(one.words, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_TRUE(at::equal(one.embeddings, at::eye(2)));
+  const WordTable crossed =
+      make_attribute_table({"Female/Black", "Female/East Asian", "Male/Black"});
+  EXPECT_EQ(crossed.words,
+            (std::vector<std::string>{"Female/Black", "Female/East Asian", "Male/Black", "Female",
+                                      "Black", "East Asian", "Male"}));
+  const auto vector_of = [&](const char* word) {
+    return crossed.embeddings[crossed.number_of(word)];
+  };
+  for (const char* group : {"Female/Black", "Female/East Asian", "Male/Black"}) {
+    const std::string name = group;
+    const size_t cut = name.find('/');
+    EXPECT_TRUE(at::equal(vector_of(group), vector_of(name.substr(0, cut).c_str()) +
+                                                vector_of(name.substr(cut + 1).c_str())))
+        << group;
+    EXPECT_EQ(vector_of(group).sum().item<double>(), 2);
+  }
+  // A value of two attributes would be one word for two vectors.
+  EXPECT_THROW(make_attribute_table({"other/other", "old/other", "other/new"}), UsageError);
+}
+
 }  // namespace
 }  // namespace equipoise::data

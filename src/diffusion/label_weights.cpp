@@ -101,7 +101,8 @@ PosteriorLabelWeights::PosteriorLabelWeights(LabelModel model) : model_(std::mov
 at::Tensor PosteriorLabelWeights::unclamped(const at::Tensor& x, const at::Tensor& sigma,
                                             const at::Tensor& shown) const {
   const at::NoGradGuard no_grad;
-  const at::Tensor log_posterior = model_.posterior->log_posterior(x, sigma);
+  const at::Tensor log_posterior =
+      at::log_softmax(model_.posterior->log_posterior(x, sigma) / model_.temperature, 1);
   if (model_.posterior_of == PosteriorOf::kTrueClass)
     return bayes_weights(log_posterior, model_.transition, shown);
   return matrix_weights(log_posterior, model_.transition, inverse_transpose_, shown);

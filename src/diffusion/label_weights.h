@@ -31,7 +31,8 @@ struct LabelModel {
   at::Tensor transition = {};                                 ///< S [K,K] float64 on the CPU
   std::shared_ptr<const LabelPosterior> posterior = nullptr;  ///< null where S alone is known
   PosteriorOf posterior_of = PosteriorOf::kTrueClass;
-  at::Tensor prior = {};  ///< [K] shares of the true classes; undefined = all alike
+  double temperature = 1;  ///< log-posteriors are divided by it, and made to sum to 1 again
+  at::Tensor prior = {};   ///< [K] shares of the true classes; undefined = all alike
 };
 
 /// w by the first form. log_posterior [B,K]; shown [B] int64; returns [B,K] in the type of

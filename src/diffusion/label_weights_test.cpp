@@ -150,6 +150,27 @@ TEST(LabelWeights, TheLawOfALabelIsTheAverageOfTheClasses) {
   }
 }
 
+// Classes alike: the hotter the softmax, the less the image says, down to the matrix alone.
+TEST(LabelWeights, ATemperatureWeakensWhatTheImageSays) {
+  std::vector<GaussianMixture::Component> components;
+  for (const double mean : {-2.0, 0.5, 3.0}) components.push_back({1.0 / 3, {mean}, 1});
+  LabelModel model{.transition = three_class_transition(),
+                   .posterior = std::make_shared<MixturePosterior>(
+                       std::make_shared<const GaussianMixture>(components), 3)};
+  const at::Tensor x = at::full({3, 1}, 0.7, at::kDouble), sigma = at::ones({3}, at::kDouble);
+  const auto weights = [&](double temperature) {
+    model.temperature = temperature;
+    return PosteriorLabelWeights(model).weights(x, sigma, at::arange(3));
+  };
+  const at::Tensor reversed = reversed_transition(model.transition);
+  EXPECT_LT(largest_difference(weights(1e6), reversed), 1e-5);
+  const at::Tensor log_h = model.posterior->log_posterior(x, sigma);
+  EXPECT_LT(largest_difference(weights(2), bayes_weights((log_h / 2).log_softmax(1),
+                                                         model.transition, at::arange(3))),
+            1e-12);
+  EXPECT_GT(largest_difference(weights(2), weights(1)), 0.01);
+}
+
 TEST(LabelWeights, AnyClassSharesWillDo) {
   // Classes 0.7 / 0.2 / 0.1 and their exact posteriors: both forms still are P(true | shown, x).
   const std::vector<double> prior{0.7, 0.2, 0.1}, means{-1, 0, 1};

@@ -5,6 +5,7 @@
 //   classifier       steers towards a class, by a classifier of noisy images
 //   minority         steers towards rarely seen images, by a classifier of minority bins
 //   classifier_free  exaggerates what a conditional model does with its condition
+//   autoguidance     exaggerates the difference to a worse model
 #pragma once
 
 #include <filesystem>

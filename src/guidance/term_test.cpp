@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/libtorch.h"
 #include "diffusion/guided_denoiser.h"
 #include "diffusion/mixture_law.h"
+#include "diffusion/model_file.h"
 #include "io/scratch_folder.h"
 
 namespace equipoise::guidance {
@@ -135,6 +137,70 @@ TEST(ClassifierFreeGuidance, RefusesModelsAndImagesWithoutClasses) {
                                .level = at::zeros({1}, at::kLong),
                                .seeds = at::arange(1)};
   EXPECT_THROW(diffusion::GuidedDenoiser(denoiser, terms).estimate(visit), UsageError);
+}
+
+class Autoguidance : public testing::Test {
+ protected:
+  std::string saved(int64_t label_dim, uint64_t seed) const {
+    const diffusion::ModelConfig config{
+        .shape = {.resolution = 0, .channels = 1, .label_dim = label_dim},
+        .network = {{"type", "MLP"}, {"hidden", 8}}};
+    const std::string path = folder_ / (std::to_string(label_dim) + ".safetensors");
+    const auto denoiser = diffusion::make_denoiser(config, seed);
+    const at::NoGradGuard no_grad;  // networks begin with an output of zeros
+    for (at::Tensor& weight : denoiser->parameters()) weight += 0.1;
+    diffusion::save_model(path, *denoiser, config);
+    return path;
+  }
+  at::Tensor guided(const diffusion::Denoiser& model, const nlohmann::json& options) const {
+    nlohmann::json term{{"type", "autoguidance"}};
+    term.update(options);
+    return diffusion::GuidedDenoiser(model, make_terms(nlohmann::json::array({term}), {}))
+        .estimate(visit_)
+        .guided();
+  }
+
+  const io::ScratchFolder folder_;
+  const CurvedLabelDenoiser denoiser_;
+  const diffusion::Visit visit_{
+      .x = at::tensor({-1.0, 0.4, 2.0}, at::kDouble).unsqueeze(1),
+      .sigma = at::tensor({0.1, 1.0, 30.0}, at::kDouble),
+      .level = at::zeros({3}, at::kLong),
+      .seeds = at::arange(3),
+      .conditions = {.class_labels =
+                         at::tensor({1.0, 0.0, 0.0, 1.0, 0.5, 0.5}, at::kDouble).reshape({3, 2})}};
+};
+
+TEST_F(Autoguidance, IsTheAffineSumOfTwoModels) {
+  const std::string file = saved(2, 3);
+  const auto worse = diffusion::load_model(file).denoiser;
+  const at::Tensor good = denoiser_.denoise(visit_.x, visit_.sigma, visit_.conditions),
+                   bad = worse->denoise(visit_.x, visit_.sigma, visit_.conditions);
+  for (const double eta : {-1.0, 0.5, 2.0}) {
+    const at::Tensor expected = (1 + eta) * good - eta * bad;
+    const at::Tensor found = guided(denoiser_, {{"model", file}, {"scale", 1 + eta}});
+    EXPECT_LT((found - expected).abs().max().item<double>(), 1e-6) << eta;
+  }
+  EXPECT_TRUE(at::equal(guided(denoiser_, {{"model", file}, {"scale", 1}}), good));
+  const at::Tensor within = guided(denoiser_, {{"model", file}, {"scale", 2}, {"sigma_max", 2}});
+  EXPECT_TRUE(at::equal(within[2], good[2])) << "outside the interval: the model itself";
+  EXPECT_FALSE(at::equal(within[1], good[1]));
+}
+
+TEST_F(Autoguidance, TheWorseModelMayBeToldNothing) {
+  const std::string file = saved(0, 4);
+  const at::Tensor good = denoiser_.denoise(visit_.x, visit_.sigma, visit_.conditions),
+                   bad = diffusion::load_model(file).denoiser->denoise(visit_.x, visit_.sigma);
+  const at::Tensor found = guided(denoiser_, {{"model", file}, {"scale", 3}});
+  EXPECT_LT((found - (3 * good - 2 * bad)).abs().max().item<double>(), 1e-6);
+}
+
+TEST_F(Autoguidance, RefusesNoModelAndOneOfAnotherShape) {
+  EXPECT_THROW(make_terms({{{"type", "autoguidance"}}}, {}), UsageError);
+  const auto terms = make_terms({{{"type", "autoguidance"}, {"model", saved(2, 5)}}}, {});
+  terms[0]->check_fits({.resolution = 0, .channels = 1, .label_dim = 2});
+  EXPECT_THROW(terms[0]->check_fits({.resolution = 0, .channels = 1, .label_dim = 3}), UsageError);
+  EXPECT_THROW(terms[0]->check_fits({.resolution = 0, .channels = 2, .label_dim = 2}), UsageError);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ struct TdsmOptions {
   double skip_below = 0.01;
   bool renormalise = true;
   std::string gradient = "own";
+  double temperature = 1;
 
   void fields(FieldVisitor& f) {
     f("skip_below", skip_below, "",
@@ -40,6 +41,8 @@ struct TdsmOptions {
     f.choice("gradient", gradient, {"own", "all"},
              "learn from the shown label's prediction alone, or from every class's (none is then "
              "left out)");
+    f("temperature", temperature, "",
+      "of the label model's softmax: above 1 images count for less, below 1 for more", {0.01, 100});
   }
 };
 
@@ -163,8 +166,10 @@ ObjectivePlugin plugin(LabelNeed labels, const char* title, const char* weight) 
           [needs](const nlohmann::json& json, const ObjectiveInputs& inputs) {
             TdsmOptions options;
             from_json(json, options, "objective.options");
+            diffusion::LabelModel labels = inputs.labels;
+            labels.temperature = options.temperature;
             return std::make_unique<Tdsm>(needs, std::move(options),
-                                          std::make_shared<Weights>(inputs.labels));
+                                          std::make_shared<Weights>(std::move(labels)));
           },
       .options_help = [] { return help_text(TdsmOptions{}); },
       .title = title,

@@ -8,21 +8,12 @@
 #include "core/error.h"
 #include "core/libtorch.h"
 #include "core/spelling.h"
+#include "data/groups.h"
 #include "data/word_vectors.h"
 #include "diffusion/model_file.h"
 
 namespace equipoise::pipeline {
 namespace {
-
-std::vector<std::string> parts_of(const std::string& group) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= group.size();) {
-    const size_t end = std::min(group.find('/', begin), group.size());
-    parts.push_back(group.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
 
 bool has(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
@@ -33,13 +24,14 @@ std::string word_for(const std::string& value, const ModelWords& words) {
   const auto in_groups = [&](const std::string& word, bool of_value) {
     bool in_all = true;
     for (size_t g = 0; g < words.groups.size(); ++g) {
-      const bool is_of_value = words.groups[g] == value || has(parts_of(words.groups[g]), value);
+      const bool is_of_value =
+          words.groups[g] == value || has(data::values_in(words.groups[g]), value);
       if (!of_value || is_of_value) in_all = in_all && has(words.by_group[g], word);
     }
     return in_all;
   };
   const bool is_known = std::any_of(words.groups.begin(), words.groups.end(), [&](const auto& g) {
-    return g == value || has(parts_of(g), value);
+    return g == value || has(data::values_in(g), value);
   });
   for (const std::string& word : words.table.words)
     if (is_known && in_groups(word, true) && !in_groups(word, false)) return word;

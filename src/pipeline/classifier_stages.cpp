@@ -117,7 +117,7 @@ Json measure_words(const TrainingContext& context, const ConditionedSamples& sam
                                              {.num_workers = context.config.num_workers()})
                        .predicted_groups(),
       .words = samples.classes,
-      .vocabulary = context.config.words.words(),
+      .vocabulary = vocabulary(context.config.words, context.data.split.groups),
       .confusion = reference.confusion,
       .group_names = reference.group_names};
   return Json::parse(audit::shares_by_word(words, seed_of(context)).dump());

@@ -96,6 +96,10 @@ void check_labels(ConfigTree& tree, const ExperimentConfig& config) {
         "[{}] train.snapshot = \"best\" and train.patience choose by true labels, which "
         "data.label_noise hides from training",
         tree.origin("data.label_noise.kind")));
+  if ((config.data.label_noise.kind == "labels") == config.data.label_noise.labels_file.empty())
+    tree.add_problem(
+        fmt::format("[{}] data.label_noise.labels_file and kind = \"labels\" go together",
+                    tree.origin("data.label_noise.kind")));
   if (config.train.label_dropout > 0 && !config.model.conditional && !config.words.is_on())
     tree.add_problem(
         fmt::format("[{}] train.label_dropout needs model.conditional = true, or words",

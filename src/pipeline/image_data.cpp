@@ -78,16 +78,24 @@ Json counts(const data::ImageSet& set, const at::Tensor& indices, int64_t num_gr
 
 /// Sets `shown` and `label_noise`. Labels are made wrong where generators are trained, nowhere else.
 void show_labels(const ExperimentConfig& config, ImageData& data) {
+  const data::LabelNoiseConfig& noise = config.data.label_noise;
   data.shown = data.training;
-  if (config.data.label_noise.kind == "none") return;
-  data.label_noise = data::noise_matrix(config.data.label_noise, *data.training);
+  if (noise.kind == "none") return;
+  const at::Tensor indices = at::cat({data.split.biased, data.split.reference});
+  const at::Tensor& labels = data.training->labels;
+  auto shown = std::make_shared<data::ImageSet>(*data.training);
+  if (noise.kind == "labels") {
+    shown->labels = data::read_labels(noise.labels_file, *data.training, indices);
+    data.label_noise = data::counted_transition(
+        labels.index_select(0, indices), shown->labels.index_select(0, indices), data.num_groups());
+  } else {
+    data.label_noise = data::noise_matrix(noise, *data.training);
+    shown->labels = data::noisy_labels(labels, indices, data.label_noise, noise.draw,
+                                       static_cast<uint64_t>(config.seed));
+  }
   if (config.label_need() != objectives::LabelNeed::kNone &&
       config.label_model.transition == "known")
     data::check_invertible(data.label_noise, "data.label_noise");
-  auto shown = std::make_shared<data::ImageSet>(*data.training);
-  shown->labels = data::noisy_labels(
-      data.training->labels, at::cat({data.split.biased, data.split.reference}), data.label_noise,
-      config.data.label_noise.draw, static_cast<uint64_t>(config.seed));
   data.shown = std::move(shown);
 }
 

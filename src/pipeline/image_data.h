@@ -19,9 +19,9 @@ struct ImageData {
   std::shared_ptr<const data::ImageSet> training;  ///< holds biased, reference and held-out images
   std::shared_ptr<const data::ImageSet> evaluation;  ///< data.evaluation, or `training` again
   /// `training` with the labels that generators and their helpers are shown: the true ones, or those
-  /// that [data.label_noise] made of them. Labels of the other two sets are for measuring.
+  /// that [data.label_noise] made of them or reads. Labels of the other two sets are for measuring.
   std::shared_ptr<const data::ImageSet> shown;
-  /// How the shown labels were made wrong, S [K,K] float64; undefined when they were not.
+  /// How the shown labels were made wrong, or are found to be, S [K,K] float64; undefined when they were not.
   at::Tensor label_noise;
   data::Split split;
   at::Tensor classifier_indices;  ///< into training: train the classifier

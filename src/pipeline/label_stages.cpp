@@ -58,9 +58,10 @@ at::Tensor given_transition(const TrainingContext& context) {
   return data::load_transition(config.transition_file, context.data.split.groups);
 }
 
-/// Probabilities of shown labels at little noise, [n,K].
-at::Tensor posterior_at(const TrainingContext& context, const diffusion::LabelPosterior& posterior,
-                        const at::Tensor& indices) {
+/// What `ask(noisy images, sigma, their indices)` says of images at little noise, [n,…] on the CPU.
+template <class Ask>
+at::Tensor at_little_noise(const TrainingContext& context, const at::Tensor& indices,
+                           const Ask& ask) {
   const at::NoGradGuard no_grad;
   const double sigma = context.config.label_model.anchor_sigma;
   std::vector<at::Tensor> rows;
@@ -69,9 +70,7 @@ at::Tensor posterior_at(const TrainingContext& context, const diffusion::LabelPo
     const at::Tensor noise = random_normal(seed_of(context), Purpose::kEvaluation, part,
                                            images.sizes().slice(1), /*part=*/2);
     const at::Tensor noisy = (images + sigma * noise).to(device_of(context));
-    rows.push_back(posterior.log_posterior(noisy, at::full({part.numel()}, sigma, noisy.options()))
-                       .exp()
-                       .to(at::kCPU, at::kDouble));
+    rows.push_back(ask(noisy, at::full({part.numel()}, sigma, noisy.options()), part).cpu());
   }
   return at::cat(rows);
 }
@@ -147,8 +146,12 @@ at::Tensor find_transition(const TrainingContext& context, const LabelImages& im
   if (trained.learned_transition.defined()) return trained.learned_transition;
   const auto loaded =
       diffusion::load_label_posterior(context.folder.model(kName), device_of(context));
-  return reweight::anchor_transition(posterior_at(context, *loaded.posterior, images.validation),
-                                     config.anchors);
+  const at::Tensor shown_posterior =
+      at_little_noise(context, images.validation,
+                      [&](const at::Tensor& noisy, const at::Tensor& sigma, const at::Tensor&) {
+                        return loaded.posterior->log_posterior(noisy, sigma).exp().to(at::kDouble);
+                      });
+  return reweight::anchor_transition(shown_posterior, config.anchors);
 }
 
 std::vector<std::vector<double>> rows_of(const at::Tensor& matrix) {
@@ -176,6 +179,31 @@ Json judge(const TrainingContext& context, const LabelImages& images,
   return json;
 }
 
+/// Writes the most probable true class of every training image, given its label: labels that
+/// another run may be trained on (data.label_noise.kind = "labels").
+Json correct_labels(const TrainingContext& context, const diffusion::LabelModel& model) {
+  const data::ImageSet& shown = *context.data.shown;
+  const diffusion::PosteriorLabelWeights weights(model);
+  const at::Tensor indices = at::cat({context.data.split.biased, context.data.split.reference});
+  const at::Tensor believed = at_little_noise(
+      context, indices,
+      [&](const at::Tensor& noisy, const at::Tensor& sigma, const at::Tensor& part) {
+        const at::Tensor labels = shown.labels.index_select(0, part).to(noisy.device());
+        return weights.weights(noisy, sigma, labels).argmax(1);
+      });
+  const std::filesystem::path file = context.folder.path() / "models" / "corrected_labels.csv";
+  data::save_labels(file, shown, indices, shown.labels.index_copy(0, indices, believed));
+  const auto share = [&](const at::Tensor& differ) {
+    return differ.to(at::kDouble).mean().item<double>();
+  };
+  Json json{{"file", "models/" + file.filename().string()},
+            {"share_changed", share(believed.ne(shown.labels.index_select(0, indices)))}};
+  if (context.data.label_noise.defined())
+    json["share_wrong"] =
+        share(believed.ne(context.data.training->labels.index_select(0, indices)));
+  return json;
+}
+
 bool needs_posterior(const TrainingContext& context, LabelNeed need) {
   return need == LabelNeed::kPosterior || !is_given(context.config.label_model);
 }
@@ -197,7 +225,9 @@ Json train_label_model(const TrainingContext& context, LabelNeed need) {
             {"matrix", rows_of(transition)},
             {"matrix_file", "models/" + transition_path(context).filename().string()}};
   if (!trained.json.is_null()) json["classifier"] = trained.json;
-  json.update(judge(context, images, load_label_model(context, need)));
+  const diffusion::LabelModel model = load_label_model(context, need);
+  if (model.posterior) json["corrected_labels"] = correct_labels(context, model);
+  json.update(judge(context, images, model));
   return json;
 }
 

@@ -75,7 +75,8 @@ at::Tensor first_class(const nets::DataShape& shape, int64_t count) {
 
 StagePlan plan_denoiser(const ExperimentConfig& config, const ImageData& data) {
   diffusion::ModelConfig model = model_config(config, data.shape, data.num_groups());
-  if (config.words.is_on()) model.shape.label_dim = make_table(config.words).embedding_size();
+  if (config.words.is_on())
+    model.shape.label_dim = make_table(config.words, data.split.groups).embedding_size();
   const auto denoiser = diffusion::make_denoiser(model, config.seed);
   const at::Tensor images = noise_images(data, config.train);
   const at::Tensor sigma = at::ones({images.size(0)});

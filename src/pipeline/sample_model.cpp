@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <tuple>
 
@@ -50,6 +51,17 @@ std::vector<int64_t> parse_classes(const std::string& text, int64_t num_classes,
   return classes;
 }
 
+/// What "random" draws from: all classes, or the words that images were shown with.
+std::vector<int64_t> shown_classes(int64_t num_classes, const std::optional<ModelWords>& words) {
+  std::set<int64_t> shown;
+  if (words)
+    for (const std::vector<std::string>& own : words->by_group)
+      for (const std::string& word : own) shown.insert(words->table.number_of(word));
+  else
+    for (int64_t label = 0; label < num_classes; ++label) shown.insert(label);
+  return {shown.begin(), shown.end()};
+}
+
 /// Class or word of every seed, [N] int64; undefined for unconditional sampling.
 at::Tensor choose_classes(const SampleJob& job, int64_t num_classes,
                           const std::optional<ModelWords>& words) {
@@ -62,15 +74,15 @@ at::Tensor choose_classes(const SampleJob& job, int64_t num_classes,
                       .hint = "Leave --class out"});
   const auto count = static_cast<int64_t>(job.seeds.size());
   at::Tensor labels = at::empty({count}, at::kLong);
-  const std::vector<int64_t> listed = job.classes == "random"
-                                          ? std::vector<int64_t>{}
-                                          : parse_classes(job.classes, num_classes, words);
+  const bool is_random = job.classes == "random";
+  const std::vector<int64_t> choice = is_random ? shown_classes(num_classes, words)
+                                                : parse_classes(job.classes, num_classes, words);
   for (int64_t i = 0; i < count; ++i) {
-    labels[i] = listed.empty()
-                    ? static_cast<int64_t>(RandomStream(job.seed_base, Purpose::kClassChoice,
-                                                        static_cast<uint64_t>(job.seeds[i]))
-                                               .below(static_cast<uint64_t>(num_classes)))
-                    : listed[static_cast<size_t>(i) % listed.size()];
+    const auto number = static_cast<size_t>(i);
+    labels[i] = choice[is_random ? RandomStream(job.seed_base, Purpose::kClassChoice,
+                                                static_cast<uint64_t>(job.seeds[number]))
+                                       .below(choice.size())
+                                 : number % choice.size()];
   }
   return labels;
 }

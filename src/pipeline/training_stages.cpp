@@ -197,8 +197,8 @@ std::shared_ptr<const train::WordConditions> add_words(const TrainingContext& co
                                                        diffusion::ModelConfig& model) {
   const WordsSection& words = context.config.words;
   if (!words.is_on()) return nullptr;
-  const data::WordTable table = make_table(words);
   const std::vector<std::string>& groups = context.data.split.groups;
+  const data::WordTable table = make_table(words, groups);
   const data::WordSchedule schedule = make_schedule(words, groups);
   model.shape.label_dim = table.embedding_size();
   model.extra["words"] = model_words_json(table, schedule, groups);

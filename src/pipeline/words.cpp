@@ -1,8 +1,9 @@
 #include "pipeline/words.h"
 
-#include <algorithm>
+#include <sstream>
 
 #include "core/error.h"
+#include "data/groups.h"
 #include "data/word_vectors.h"
 #include "io/hash.h"
 
@@ -12,6 +13,9 @@ void WordsSection::fields(FieldVisitor& f) {
   f("file", file, "", "word vectors in text, GloVe's or word2vec's; switches words on");
   f("orthogonal", orthogonal, "",
     "a control: vectors without meaning, all equally far, in place of a file");
+  f("attributes", attributes, "",
+    "in place of words, a vector of ones and zeros that says all attribute values of an image; a "
+    "prompt is a group, Female/Black, or one value, Female");
   f("vocabulary", vocabulary, "",
     "words of the model by number; empty = those of [words.of], words there must be among them");
   f("embedding_size", embedding_size, "", "length that word vectors are projected to", {1, 65536});
@@ -23,9 +27,28 @@ void WordsSection::fields(FieldVisitor& f) {
     "for replications alone: the second and third word of an image are another group's");
 }
 
-std::vector<std::string> WordsSection::words() const {
-  return vocabulary.empty() ? data::words_in(of) : vocabulary;
+std::vector<std::string> vocabulary(const WordsSection& words,
+                                    const std::vector<std::string>& groups) {
+  if (words.attributes) return data::make_attribute_table(groups).words;
+  return words.vocabulary.empty() ? data::words_in(words.of) : words.vocabulary;
 }
+
+namespace {
+
+data::WordsByValue words_by_value(const WordsSection& words,
+                                  const std::vector<std::string>& groups) {
+  if (!words.of.empty()) return words.of;
+  data::WordsByValue all_values;
+  for (const std::string& group : groups) {
+    const std::vector<std::string> values = data::values_in(group);
+    std::vector<std::string>& own = all_values[group];
+    own.assign(values.size(), group);
+    if (values.size() > 1) own.insert(own.end(), values.begin(), values.end());
+  }
+  return all_values;
+}
+
+}  // namespace
 
 void read_words(ConfigTree& tree, WordsSection& words) {
   tree.accept_all_below("words.of");
@@ -35,19 +58,24 @@ void read_words(ConfigTree& tree, WordsSection& words) {
   } catch (const nlohmann::json::exception&) {
     tree.add_problem("[words.of] holds lists of words: Female = [\"woman\", \"person\"]");
   }
-  if (words.is_on() && words.of.empty())
+  const int num_sources = !words.file.empty() + words.orthogonal + words.attributes;
+  if (num_sources > 1)
+    tree.add_problem("words.file, words.orthogonal and words.attributes exclude each other");
+  if (num_sources == 0 && !words.of.empty())
+    tree.add_problem("[words.of] needs words.file, words.orthogonal or words.attributes");
+  if (words.is_on() && !words.attributes && words.of.empty())
     tree.add_problem("[words.of] is empty: name the words of each group");
-  if (!words.is_on() && !words.of.empty())
-    tree.add_problem("[words.of] needs words.file, or words.orthogonal = true");
-  if (!words.file.empty() && words.orthogonal)
-    tree.add_problem("words.file and words.orthogonal exclude each other");
-  if (words.orthogonal && !words.debias.empty())
-    tree.add_problem("words.debias needs words.file: orthogonal vectors have no bias");
+  if (words.file.empty() && !words.debias.empty())
+    tree.add_problem("words.debias needs words.file: other vectors have no bias");
+  if (words.attributes && !words.vocabulary.empty())
+    tree.add_problem("words.attributes has the groups' names for its vocabulary: leave it out");
 }
 
-data::WordTable make_table(const WordsSection& words) {
-  if (words.orthogonal) return data::make_orthogonal_table(words.words(), words.embedding_size);
-  return data::make_word_table(data::read_word_vectors(words.file), words.words(),
+data::WordTable make_table(const WordsSection& words, const std::vector<std::string>& groups) {
+  if (words.attributes) return data::make_attribute_table(groups);
+  const std::vector<std::string> list = vocabulary(words, groups);
+  if (words.orthogonal) return data::make_orthogonal_table(list, words.embedding_size);
+  return data::make_word_table(data::read_word_vectors(words.file), list,
                                {.embedding_size = words.embedding_size,
                                 .seed = static_cast<uint64_t>(words.seed),
                                 .debias = words.debias},
@@ -57,13 +85,16 @@ data::WordTable make_table(const WordsSection& words) {
 
 data::WordSchedule make_schedule(const WordsSection& words,
                                  const std::vector<std::string>& groups) {
-  const data::WordSchedule schedule = data::make_word_schedule(groups, words.of, words.words());
+  const data::WordSchedule schedule =
+      data::make_word_schedule(groups, words_by_value(words, groups), vocabulary(words, groups));
   return words.release_label_bug ? data::with_release_label_bug(schedule) : schedule;
 }
 
 void check_words(const WordsSection& words, const std::vector<std::string>& groups) {
   make_schedule(words, groups);
-  make_table(words);
+  const data::WordTable table = make_table(words, groups);
+  std::istringstream wanted(words.sample == "random" ? "" : words.sample);
+  for (std::string word; std::getline(wanted, word, ',');) table.number_of(word);
 }
 
 nlohmann::json model_words_json(const data::WordTable& table, const data::WordSchedule& schedule,

@@ -18,6 +18,7 @@ namespace equipoise::pipeline {
 struct WordsSection {
   std::string file;
   bool orthogonal = false;
+  bool attributes = false;
   std::vector<std::string> vocabulary;
   int64_t embedding_size = 128;
   int64_t seed = 789;
@@ -27,19 +28,27 @@ struct WordsSection {
   data::WordsByValue of = {};
 
   void fields(FieldVisitor& f);
-  bool is_on() const { return !file.empty() || orthogonal; }
-  /// `vocabulary`, or the words of `of`.
-  std::vector<std::string> words() const;
+  bool is_on() const { return !file.empty() || orthogonal || attributes; }
 };
 
 /// Reads [words.of] and reports what does not go together.
 void read_words(ConfigTree& tree, WordsSection& words);
 
+/// The words of a run on these groups, by their numbers: `vocabulary`, the words of `of`, or, told of
+/// attributes, the groups and their values.
+std::vector<std::string> vocabulary(const WordsSection& words,
+                                    const std::vector<std::string>& groups);
+
 /// Table and schedule of a run on these groups. Throws UsageError for words that are unknown or
 /// coincide, and groups without words; DataError for the file.
-data::WordTable make_table(const WordsSection& words);
+///
+/// With attributes = true and no [words.of], half of an image's visits tell all its values; where
+/// groups cross several attributes, the others tell one value alone, so that prompts may leave
+/// attributes open.
+data::WordTable make_table(const WordsSection& words, const std::vector<std::string>& groups);
 data::WordSchedule make_schedule(const WordsSection& words, const std::vector<std::string>& groups);
-/// Makes both and throws them away: what is wrong is found before an hour of training.
+/// Makes both, looks up the words of `sample`, and throws all away: what is wrong is found before an
+/// hour of training.
 void check_words(const WordsSection& words, const std::vector<std::string>& groups);
 
 /// What a word-conditional model's file says of its words.

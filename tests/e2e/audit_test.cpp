@@ -2,12 +2,14 @@
 #include <filesystem>
 #include <string>
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "io/files.h"
 #include "io/json_lines.h"
+#include "io/npy.h"
 #include "io/scratch_folder.h"
 #include "program.h"
 #include "small_model.h"
@@ -116,6 +118,30 @@ TEST_F(Audit, AsksATrainedModelEverythingThatThereIsToAsk) {
   expect_failure(audit({"--steps", "300,50"}), kUsage, {"300", "rising"});
 }
 
+TEST_F(Audit, AttributesMayBeToldInThePlaceOfWords) {
+  Arguments arguments{"run", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml", "--out", run};
+  for (const std::string& setting :
+       {"data.path=" + images, std::string(R"(objectives=["dsm_bias"])"),
+        std::string("words.attributes=true"), std::string(R"(words.sample="2")")}) {
+    arguments.push_back("--set");
+    arguments.push_back(setting);
+  }
+  const Outcome trained = equipoise(arguments);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(io::read_json(run + "/results.json").at("methods")[0].at("by_word")[0].at("word"), "2");
+  const std::string samples = scratch / "any.npz";
+  ASSERT_EQ(equipoise({"sample", "--model", model, "--class", "random", "--num", "30", "--steps",
+                       "4", "--out", samples})
+                .code,
+            0);
+  const at::Tensor labels = io::read_npz(samples).at("arr_1");
+  for (int64_t group = 0; group < 3; ++group)
+    EXPECT_TRUE(labels.eq(group).any().item<bool>()) << group;
+  expect_failure(equipoise({"sample", "--model", model, "--class", "4", "--num", "1", "--out",
+                            scratch / "none.npz"}),
+                 kUsage, {"'4'"});
+}
+
 TEST_F(Audit, WordsThatDoNotFitAreRefusedBeforeTraining) {
   const auto refuses = [&](const char* assignment, const std::vector<std::string>& parts) {
     std::filesystem::remove_all(run);
@@ -127,6 +153,8 @@ TEST_F(Audit, WordsThatDoNotFitAreRefusedBeforeTraining) {
   refuses("audit.methods=[\"embedding_bias\"]", {"embedding_bias", "words.sample"});
   refuses("audit.elbo_draws=1", {"audit.elbo_draws", "2"});
   refuses("words.debias=[\"lying\"]", {"two words"});
+  refuses("words.sample=lyin,stripe", {"lyin", "lying"});
+  refuses("words.orthogonal=true", {"exclude each other"});
 }
 
 TEST_F(Audit, UnconditionalModelsHaveNothingToBeAsked) {

@@ -53,6 +53,9 @@ struct LabelNoise : testing::Test {
     const io::CsvTable table = io::read_csv(in_run("models/transition.csv"));
     EXPECT_THAT(table.header, ElementsAre("0", "1", "2"));
     EXPECT_THAT(table.rows[1], ElementsAre("0", "0.75", "0.25"));
+    const auto corrected = model.at("corrected_labels");
+    EXPECT_LT(corrected.at("share_wrong").get<double>(), 0.05) << "of labels wrong in one of six";
+    EXPECT_EQ(io::read_csv(in_run("models/corrected_labels.csv")).rows.size(), 840u);
   }
   void methods_were_measured_by_class(const nlohmann::json& results) const {
     ASSERT_EQ(results.at("methods").size(), 3u);
@@ -111,6 +114,29 @@ TEST_F(LabelNoise, TheMatrixMayComeFromElsewhere) {
   EXPECT_FALSE(fs::exists(in_run("models/label_posterior.safetensors"))) << "nobody asked for it";
 }
 
+TEST_F(LabelNoise, CorrectedLabelsOfOneRunAreAnothersShownLabels) {
+  const Arguments small{"objectives=[\"tdsm\"]", "classifier.on_samples=false"};
+  ASSERT_EQ(equipoise(arguments(small)).code, 0);
+  const double share_wrong = io::read_json(in_run("results.json"))
+                                 .at("label_model")
+                                 .at("corrected_labels")
+                                 .at("share_wrong")
+                                 .get<double>();
+  const std::string labels = scratch / "corrected.csv";
+  fs::copy_file(in_run("models/corrected_labels.csv"), labels);
+  fs::remove_all(run);
+  Arguments settings = small;
+  settings.insert(settings.end(),
+                  {"data.label_noise.kind=labels", "data.label_noise.labels_file=" + labels});
+  const Outcome outcome = equipoise(arguments(settings));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(io::read_json(in_run("results.json")).at("data").at("label_noise").at("share_wrong"),
+            share_wrong);
+  settings.push_back("seed=1");
+  fs::remove_all(run);
+  expect_failure(equipoise(arguments(settings)), 3, {"corrected.csv", "training images"});
+}
+
 TEST_F(LabelNoise, WhatCannotWorkIsFoundBeforeAnythingIsTrained) {
   // A config tells all its problems at once.
   const auto refuses = [&](const std::string& setting, const std::string& part) {
@@ -120,6 +146,7 @@ TEST_F(LabelNoise, WhatCannotWorkIsFoundBeforeAnythingIsTrained) {
   };
   refuses("model.conditional=false", "corrects labels: it needs model.conditional = true");
   refuses("data.label_noise.kind=none", "needs to know how labels go wrong");
+  refuses("data.label_noise.labels_file=x.csv", "go together");
   refuses("train.snapshot=best",
           "choose by true labels, which data.label_noise hides from training");
   refuses("model.network.label_dropout=0.1", "use train.label_dropout");

@@ -18,6 +18,13 @@ std::string facts_text(const Json& results) {
   text += "Transition matrix from true to shown labels: " + text_at(model, "/transition");
   if (const auto error = number_at(model, "/matrix_error"))
     text += ", no entry off by more than " + number_text(error);
+  text += ".";
+  const Json& corrected = value_at(model, "/corrected_labels");
+  if (!corrected.is_object()) return text;
+  text += " The label model would change " + percent_text(number_at(corrected, "/share_changed")) +
+          " of the labels (" + text_at(corrected, "/file") + ")";
+  if (const auto wrong = number_at(corrected, "/share_wrong"))
+    text += "; of the changed set " + percent_text(wrong) + " are wrong";
   return text + ".";
 }
 
