@@ -103,6 +103,12 @@ Action declare_audit(CLI::App& command) {
                   "score_decomposition takes")
       ->capture_default_str()
       ->type_name("N");
+  command
+      .add_option("--distance-power", job.distance_power,
+                  "p of score_decomposition_distance, -|s_0 - s_k|_p")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 100.0))
+      ->type_name("P");
   command.add_option("--tolerance", job.tolerance, "How far from 0 a balance may be")
       ->capture_default_str()
       ->type_name("X");

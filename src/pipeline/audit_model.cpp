@@ -215,11 +215,14 @@ class ModelAudit {
   Json decomposition(const std::string& rule) const {
     auto settings = options<audit::DecompositionOptions>();
     settings.rule = audit::parse_decomposition_rule(rule);
+    settings.power = job_.distance_power;
     const audit::ScoreDecomposition found = audit::decompose_scores(
         *loaded_.denoiser, images_, prompts_.classes, prompts_.neutral, settings);
     const bool has_weights = found.residuals.defined();
     const std::string name = "score decomposition (" + rule + ")";
-    const std::string recipe = this->recipe(images_.size(0), prompts_.classes.size());
+    std::string recipe = this->recipe(images_.size(0), prompts_.classes.size());
+    if (settings.rule == audit::DecompositionRule::kDistance)
+      recipe += fmt::format(", p = {:g}", job_.distance_power);
     Json json = judged(name, recipe, found.mean_weights(), has_weights);
     const metrics::BootstrapOptions bootstrap{.seed = job_.seed};
     for (size_t s = 0; s < found.steps.size(); ++s) {

@@ -38,6 +38,7 @@ struct AuditJob {
   std::vector<int64_t> steps = {5, 20, 100, 300, 600};
   int64_t num_draws = 1;
   int64_t elbo_draws = 0;  ///< 0 = as many forward passes as score_decomposition takes
+  double distance_power = 2;  ///< p of score_decomposition_distance
   double tolerance = 0.1;  ///< of group balance
   uint64_t seed = 0;
   int64_t num_workers = 2;

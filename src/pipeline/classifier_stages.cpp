@@ -8,6 +8,7 @@
 #include "core/libtorch.h"
 #include "diffusion/model_file.h"
 #include "metrics/features.h"
+#include "metrics/intervals.h"
 #include "metrics/shares.h"
 #include "pipeline/stage_steps.h"
 #include "train/classifier_task.h"
@@ -65,10 +66,13 @@ Json train_named(const TrainingContext& context, const std::string& name,
                                 {.num_workers = context.config.num_workers()})
           .predicted_groups();
   const at::Tensor truth = evaluation.labels.index_select(0, context.data.test_indices);
+  const metrics::Interval accuracy =
+      metrics::wilson_interval((predicted == truth).sum().item<int64_t>(), truth.numel());
   Json json = model_json(context, name, *network);
   json.update({{"num_train", training.numel()},
                {"num_test", truth.numel()},
-               {"accuracy", (predicted == truth).to(at::kDouble).mean().item<double>()},
+               {"accuracy", accuracy.value},
+               {"accuracy_interval", metrics::to_json(accuracy)},
                {"confusion", metrics::confusion_matrix(truth, predicted, shape.label_dim)},
                {"training", training_json(result)}});
   return json;

@@ -332,6 +332,7 @@ class Experiment {
                        .steps = config_.audit.steps,
                        .num_draws = config_.audit.draws,
                        .elbo_draws = config_.audit.elbo_draws,
+                       .distance_power = config_.audit.distance_power,
                        .seed = static_cast<uint64_t>(config_.seed),
                        .num_workers = config_.num_workers(),
                        .device = config_.device};

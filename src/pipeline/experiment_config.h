@@ -47,6 +47,7 @@ struct TrainSection : train::LoopConfig {
   bool direction_statistics = false;
   int64_t direction_minibatches = 50;
   bool direction_groups = false;
+  bool direction_levels = false;
 
   void fields(FieldVisitor& f) {
     LoopConfig::fields(f);
@@ -58,6 +59,8 @@ struct TrainSection : train::LoopConfig {
     f("direction_minibatches", direction_minibatches, "count",
       "gradients that takes, each of batch_size images", {2, 1e6});
     f("direction_groups", direction_groups, "", "the same for every group on its own images");
+    f("direction_levels", direction_levels, "",
+      "the same at five noise levels: the deciles 1, 3, 5, 7 and 9 of the training noise");
     f.group("noise", noise, "training noise levels");
     f.group("augment", augment, "geometric augmentation with labels");
   }
@@ -230,6 +233,7 @@ struct AuditSection {
   std::vector<int64_t> steps = {5, 20, 100, 300, 600};
   int64_t draws = 1;
   int64_t elbo_draws = 0;
+  double distance_power = 2;
 
   void fields(FieldVisitor& f) {
     f("methods", methods, "", "which (equipoise audit --help); none = no audit");
@@ -242,6 +246,8 @@ struct AuditSection {
       "elbo: draws of step and noise an image; 0 = as many forward passes as score_decomposition "
       "takes",
       {0, 1e5});
+    f("distance_power", distance_power, "",
+      "p of score_decomposition_distance, -|s_0 - s_k|_p", {1, 100});
   }
 };
 

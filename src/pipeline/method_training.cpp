@@ -1,7 +1,9 @@
 #include "pipeline/method_training.h"
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -150,6 +152,16 @@ void add_constraints(const TrainingContext& context, const MethodConfig& method,
   made.companions.push_back(made.dual);
 }
 
+/// Deciles 1, 3, 5, 7 and 9 of the training noise.
+std::vector<double> probed_levels(const diffusion::NoiseLaw& law, uint64_t seed) {
+  constexpr int64_t kDraws = 1000;
+  const at::Tensor sorted = std::get<0>(law.draw(seed, at::arange(kDraws)).sort());
+  std::vector<double> levels;
+  for (const int64_t decile : {1, 3, 5, 7, 9})
+    levels.push_back(sorted[decile * kDraws / 10].item<double>());
+  return levels;
+}
+
 std::shared_ptr<train::DirectionProbe> make_probe(const TrainingContext& context,
                                                   const MethodSets& sets,
                                                   const train::DenoiserTask::Parts& parts,
@@ -174,6 +186,13 @@ std::shared_ptr<train::DirectionProbe> make_probe(const TrainingContext& context
             .law = law, .seed = seed_of(context), .augment = config.augment});
     subjects.push_back({groups[code], std::make_shared<train::DenoiserTask>(own)});
   }
+  if (config.direction_levels)
+    for (const double sigma : probed_levels(parts.noise, parts.seed)) {
+      train::DenoiserTask::Parts own = parts;
+      own.noise = {.law = "edm", .p_mean = std::log(sigma), .p_std = 0};
+      subjects.push_back(
+          {fmt::format("σ = {:.2g}", sigma), std::make_shared<train::DenoiserTask>(own)});
+    }
   return std::make_shared<train::DirectionProbe>(
       train::DirectionProbe::Config{.num_minibatches = config.direction_minibatches,
                                     .batch_size = loop.batch_size,

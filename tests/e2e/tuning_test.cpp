@@ -1,4 +1,5 @@
 // Methods that start from another, train on some groups, under constraints or with mixout.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -43,8 +44,8 @@ struct Tuning : testing::Test {
           std::string(R"(constraints.old={kind = "pretrained", threshold = 0.001})"),
           std::string(R"(constraints.two={kind = "group", group = "2"})"),
           std::string("train.direction_statistics=true"),
-          std::string("train.direction_minibatches=3"),
-          std::string("train.direction_groups=true")}) {
+          std::string("train.direction_minibatches=3"), std::string("train.direction_groups=true"),
+          std::string("train.direction_levels=true")}) {
       result.push_back("--set");
       result.push_back(setting);
     }
@@ -102,7 +103,12 @@ TEST_F(Tuning, LeavesMultipliersLossesAndDirectionsBehind) {
     if (line.contains("constraints")) with_constraints.insert(line["stage"]);
     if (line.contains("directions")) {
       with_directions.insert(line["stage"]);
-      EXPECT_EQ(line["directions"]["subjects"]["all"]["n"], 3);
+      const nlohmann::json& subjects = line["directions"]["subjects"];
+      EXPECT_EQ(subjects["all"]["n"], 3);
+      const auto num_levels =
+          std::count_if(subjects.items().begin(), subjects.items().end(),
+                        [](const auto& subject) { return subject.key().starts_with("σ = "); });
+      EXPECT_EQ(num_levels, 5) << text;
     }
   }
   EXPECT_THAT(with_constraints, testing::ElementsAre("constrained", "held"));

@@ -1,5 +1,8 @@
 // What conditional models answered when they were asked, model by model.
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "report/confusion.h"
 #include "report/number_text.h"
@@ -29,11 +32,22 @@ Table numbers_table(const std::string& method, const Json& found) {
   return table;
 }
 
+/// How the numbers were made, each way once.
+std::string recipes_text(const Json& found) {
+  std::vector<std::string> recipes;
+  for (const Json& number : list_at(found, "/numbers"))
+    if (const std::string recipe = text_at(number, "/recipe");
+        !recipe.empty() && std::ranges::find(recipes, recipe) == recipes.end())
+      recipes.push_back(recipe);
+  return recipes.empty() ? "" : fmt::format("Made from {}.", fmt::join(recipes, "; "));
+}
+
 Html method_html(const std::string& method, const Json& found,
                  const std::vector<std::string>& values) {
   Html html = element("h4", {}, method);
   if (const auto passes = number_at(found, "/forward_passes"))
-    html += element("p", {}, count_text(passes) + " forward passes an image.");
+    html +=
+        element("p", {}, count_text(passes) + " forward passes an image. " + recipes_text(found));
   const Table numbers = numbers_table(method, found);
   const Json& confusion = value_at(found, "/confusion");
   if (!confusion.is_array()) {

@@ -1,4 +1,7 @@
-// How much the gradients of mini-batches agree, for all images and group by group.
+// How much the gradients of mini-batches agree, for all images, group by group and by noise level.
+#include <fmt/format.h>
+
+#include "metrics/rank_correlation.h"
 #include "report/figure.h"
 #include "report/number_text.h"
 #include "report/sections.h"
@@ -7,7 +10,7 @@
 namespace equipoise::report {
 namespace {
 
-constexpr size_t kMaxPoints = 60;
+constexpr size_t kMaxPoints = 60, kMinCorrelated = 5;
 
 Table numbers_table(const Json& subjects) {
   Table table = {.caption = "Gradients of mini-batches at the end of training",
@@ -45,6 +48,27 @@ Table conflict_table(const Json& conflict) {
   return table;
 }
 
+/// Over the ticks of training, of all images: what part of the concentration is signal.
+std::string correlations_text(const std::vector<Json>& records) {
+  std::vector<double> signal, concentration, norm_signal;
+  for (const Json& record : records) {
+    const Json& all = value_at(record, "/directions/subjects/all");
+    const auto gs = number_at(all, "/gs"), kappa = number_at(all, "/kappa_corrected"),
+               gns = number_at(all, "/gns");
+    if (!gs || !kappa || !gns) continue;
+    signal.push_back(*gs);
+    concentration.push_back(*kappa);
+    norm_signal.push_back(*gns);
+  }
+  if (signal.size() < kMinCorrelated) return "";
+  return fmt::format(
+      "Over {} probes the gradient signal has a rank correlation of {} with κ free of chance, and "
+      "of "
+      "{} with the norm signal.",
+      signal.size(), number_text(metrics::rank_correlation(signal, concentration)),
+      number_text(metrics::rank_correlation(signal, norm_signal)));
+}
+
 Html directions_html(const Json& method) {
   std::vector<Json> records;
   for (const Json& record : list_at(method, "/training/curve"))
@@ -69,6 +93,8 @@ Html directions_html(const Json& method) {
                               {.title = "mean resultant length", .from_zero = true})}},
       .data = numbers_table(subjects),
       .arrangement = Arrangement::kOne});
+  if (const std::string text = correlations_text(records); !text.empty())
+    html += element("p", {}, text);
   html += to_html(conflict_table(value_at(last, "/conflict")));
   return html;
 }

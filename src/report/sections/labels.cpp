@@ -107,7 +107,7 @@ Html conditions_figure(const Json& results) {
                                     number_text(number_at(found, "/frechet")),
                                     number_text(number_at(found, "/frechet_floor")),
                                     number_text(number_at(found, "/coverage")),
-                                    percent_text(number_at(found, "/cas/accuracy"))},
+                                    percent_text(estimate_at(found, "/cas/accuracy_interval"))},
                           .hue = hue});
   }
   if (accuracies.empty()) return {};
