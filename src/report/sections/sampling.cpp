@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "report/figure.h"
 #include "report/number_text.h"
@@ -7,6 +9,8 @@
 
 namespace equipoise::report {
 namespace {
+
+constexpr int kMaxBins = 30;
 
 /// "heun:steps=18" of {"type": "heun", "steps": 18}.
 std::string named_options_text(const Json& named) {
@@ -76,13 +80,21 @@ Points acceptance_of(const Json& samples) {
   return points;
 }
 
-/// Share of images by the number of calls they cost.
+/// Share of images by the number of calls they cost, in bins as wide as it takes to have at most
+/// kMaxBins; each stands at its middle, empty ones are left out.
 Points call_shares(const Json& samples) {
   const double total = number_at(samples, "/num").value_or(1);
+  std::map<double, double> images_at;  // by calls
+  for (const Json& entry : list_at(samples, "/calls/histogram"))
+    images_at[number_at(entry, "/calls").value_or(0)] += number_at(entry, "/images").value_or(0);
+  if (images_at.empty()) return {};
+  const double first = images_at.begin()->first,
+               width = std::ceil((images_at.rbegin()->first - first + 1) / kMaxBins);
+  std::map<double, double> images_in;  // by the middle of the bin
+  for (const auto& [calls, images] : images_at)
+    images_in[first + std::floor((calls - first) / width) * width + (width - 1) / 2] += images;
   Points points;
-  for (const Json& bin : list_at(samples, "/calls/histogram"))
-    points.emplace_back(number_at(bin, "/calls").value_or(0),
-                        number_at(bin, "/images").value_or(0) / total);
+  for (const auto& [calls, images] : images_in) points.emplace_back(calls, images / total);
   return points;
 }
 

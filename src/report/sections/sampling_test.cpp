@@ -60,6 +60,19 @@ TEST(SamplingSection, DrawsAcceptanceCallsAndLogRatios) {
   EXPECT_THAT(page, HasSubstr(">-0.375<"));
 }
 
+TEST(SamplingSection, BinsCallsSoThatOddAndEvenNumbersMakeNoComb) {
+  Json results = run_of_two_ways();
+  Json& histogram = results["methods"][1]["samples"]["calls"]["histogram"];
+  histogram = Json::array();
+  // 35 … 98 in steps of 2: 64 numbers of calls, bins of 3.
+  for (int calls = 35; calls < 99; calls += 2)
+    histogram.push_back({{"calls", calls}, {"images", calls == 35 ? 138 : 2}});
+  const std::string page = page_of(results);
+  EXPECT_THAT(page, HasSubstr(">36.0<")) << "the middle of 35, 36, 37";
+  EXPECT_THAT(page, HasSubstr(">0.700<")) << "140 of 200";
+  EXPECT_THAT(page, Not(HasSubstr(">35<")));
+}
+
 TEST(SamplingSection, LeavesOutFiguresWithoutNumbers) {
   Json results = run_of_two_ways();
   results["methods"][1]["samples"].erase("rejection");
