@@ -24,6 +24,11 @@ namespace equipoise::train {
 ///   L = E_t,x [ -log sum_c h_c S[c][y] ] + volume_weight log |det S|
 ///
 /// with S fixed, or trained along (the last term, once an image, is of a trained S alone).
+///
+/// Source: Na et al. 2024 (ICLR, released code). Differs: networks are those of the discriminators
+/// (CNN, ADM), which see the variance-preserving a x and a time, where the release has ResNets that
+/// see x / sqrt(sigma^2 + 0.25) and log sigma / 4; averaged weights are kept, the best on held-out
+/// images by default, where it keeps the last raw ones.
 class NoisyClassifierTask : public TrainingTask {
  public:
   struct Parts {
