@@ -248,7 +248,7 @@ std::vector<AuditNumber> lipschitz_numbers(const LipschitzEstimate& estimate,
     bound.method += ", Pinsker";
     numbers.push_back({.name = "bound on the change of any share between " + pair,
                        .interval = bound,
-                       .recipe = "sqrt(KL / 2), at most 1",
+                       .recipe = recipe + ", sqrt(KL / 2) of that KL, at most 1",
                        .not_said = "A bound of 1 says nothing at all, and a small one says nothing "
                                    "of which share moves."});
   }

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "report/confusion.h"
 #include "report/number_text.h"
@@ -21,34 +20,47 @@ std::string facts_text(const Json& audit) {
                      prompts, text_at(audit, "/neutral"));
 }
 
-Table numbers_table(const std::string& method, const Json& found) {
+/// What the recipes of all numbers begin with, up to a comma.
+std::string shared_recipe(const std::vector<Json>& numbers) {
+  std::string shared = numbers.empty() ? "" : text_at(numbers.front(), "/recipe");
+  for (const Json& number : numbers) {
+    const std::string recipe = text_at(number, "/recipe");
+    if (recipe == shared || recipe.starts_with(shared + ", ")) continue;
+    const auto [differs, _] = std::ranges::mismatch(shared, recipe);
+    const size_t comma = shared.rfind(", ", static_cast<size_t>(differs - shared.begin()));
+    shared.resize(comma == std::string::npos ? 0 : comma);
+  }
+  return shared;
+}
+
+Table numbers_table(const std::string& method, const std::vector<Json>& numbers,
+                    const std::string& shared) {
+  const auto own_recipe = [&](const Json& number) {
+    const std::string own = text_at(number, "/recipe").substr(shared.size());
+    return own.starts_with(", ") ? own.substr(2) : own;
+  };
+  const bool is_told =
+      std::ranges::any_of(numbers, [&](const Json& number) { return !own_recipe(number).empty(); });
   Table table = {.caption = "What " + method + " found",
                  .columns = {{"Number"}, {"Value", true}, {"What it does not say"}},
                  .rows = {}};
-  for (const Json& number : list_at(found, "/numbers"))
-    table.rows.push_back(
-        {.cells = {text_at(number, "/name"), estimate_text(estimate_at(number, "")),
-                   text_at(number, "/not_said")}});
+  if (is_told) table.columns.push_back({"How it was made"});
+  for (const Json& number : numbers) {
+    Row row = {.cells = {text_at(number, "/name"), estimate_text(estimate_at(number, "")),
+                         text_at(number, "/not_said")}};
+    if (is_told) row.cells.push_back(own_recipe(number));
+    table.rows.push_back(row);
+  }
   return table;
-}
-
-/// How the numbers were made, each way once.
-std::string recipes_text(const Json& found) {
-  std::vector<std::string> recipes;
-  for (const Json& number : list_at(found, "/numbers"))
-    if (const std::string recipe = text_at(number, "/recipe");
-        !recipe.empty() && std::ranges::find(recipes, recipe) == recipes.end())
-      recipes.push_back(recipe);
-  return recipes.empty() ? "" : fmt::format("Made from {}.", fmt::join(recipes, "; "));
 }
 
 Html method_html(const std::string& method, const Json& found,
                  const std::vector<std::string>& values) {
   Html html = element("h4", {}, method);
-  if (const auto passes = number_at(found, "/forward_passes"))
-    html +=
-        element("p", {}, count_text(passes) + " forward passes an image. " + recipes_text(found));
-  const Table numbers = numbers_table(method, found);
+  const std::vector<Json> found_numbers = list_at(found, "/numbers");
+  const std::string shared = shared_recipe(found_numbers);
+  if (!shared.empty()) html += element("p", {}, "Made from " + shared + ".");
+  const Table numbers = numbers_table(method, found_numbers, shared);
   const Json& confusion = value_at(found, "/confusion");
   if (!confusion.is_array()) {
     html += to_html(numbers);
