@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/error.h"
+#include "metrics/separation.h"
 
 namespace equipoise::audit {
 namespace {
@@ -121,6 +122,12 @@ std::vector<CalibrationBin> bins_of(const Confidence& confidence, double level) 
   return bins;
 }
 
+/// Score of a group less the mean of all.
+at::Tensor margin_of(const at::Tensor& scores, int64_t group) {
+  const at::Tensor exact = scores.to(at::kDouble);
+  return exact.select(1, group) - exact.mean(1);
+}
+
 }  // namespace
 
 PromptClassification judge_classification(const ClassifiedImages& images,
@@ -145,6 +152,16 @@ PromptClassification judge_classification(const ClassifiedImages& images,
     add("accuracy on '" + images.group_names[g] + "'",
         metrics::wilson_interval(groups[g].right, groups[g].count, options.level),
         "It depends on the prompts' wording as much as on the images.");
+  // Of two groups one says it for both.
+  const int64_t num_parted = num_groups == 2 ? 1 : num_groups;
+  for (int64_t g = 0; g < num_parted; ++g) {
+    const at::Tensor margin = margin_of(images.scores, g), is_member = images.labels.eq(g);
+    add("AUROC of '" + images.group_names[static_cast<size_t>(g)] + "'",
+        metrics::separation(margin.masked_select(is_member),
+                            margin.masked_select(is_member.logical_not()), options.level),
+        "Answers that rank images well may still lie on one side of the threshold: accuracy says "
+        "that.");
+  }
   add("accuracy gap between groups", accuracy_gap(groups, bootstrap),
       "A gap does not say whether images or prompts of a group are at fault.");
   if (!images.are_probabilities) return result;

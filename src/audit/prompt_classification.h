@@ -24,7 +24,9 @@ struct CalibrationBin {
 
 struct PromptClassification {
   metrics::ConfusionMatrix confusion;
-  /// Accuracy; accuracy of every group; largest less smallest of these; calibration error.
+  /// Accuracy; accuracy of every group; how well the score of a group, less the mean of all, ranks
+  /// its images before the others (AUROC; of two groups once); largest less smallest accuracy;
+  /// calibration error.
   std::vector<AuditNumber> numbers;
   std::vector<CalibrationBin> calibration;  ///< ten; empty when the scores are no probabilities
 };

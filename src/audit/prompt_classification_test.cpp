@@ -39,6 +39,8 @@ TEST(PromptClassification, CountsRightAnswersByGroup) {
   EXPECT_DOUBLE_EQ(value_of(result, "accuracy"), 0.6);
   EXPECT_DOUBLE_EQ(value_of(result, "accuracy on 'A'"), 0.8);
   EXPECT_NEAR(value_of(result, "accuracy gap between groups"), 0.3, 1e-12);
+  // Every score is one of two values: 0.8 0.5 right, (0.8 0.5 + 0.2 0.5) tied.
+  EXPECT_NEAR(value_of(result, "AUROC of 'A'"), 0.65, 1e-12);
   // All weights are 0.8, 18 of 30 answers are right.
   EXPECT_NEAR(value_of(result, "calibration error"), 0.2, 1e-12);
   EXPECT_EQ(result.calibration.at(8).count, 30);
@@ -53,7 +55,7 @@ TEST(PromptClassification, ScoresThatAreNoProbabilitiesHaveNoCalibration) {
   images.are_probabilities = false;
   const PromptClassification result = judge_classification(images, {});
   EXPECT_TRUE(result.calibration.empty());
-  EXPECT_EQ(result.numbers.size(), 4u);
+  EXPECT_EQ(result.numbers.size(), 5u);
 }
 
 // Weights that are the true probabilities; 4,000 images. Over seeds the error is 0.013 on average
