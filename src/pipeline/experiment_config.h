@@ -145,7 +145,8 @@ struct LabelModelSection {
       "file: CSV, a header of class names, a row a true class");
     f("anchors", anchors, "images", "anchors: images a row of the matrix is averaged over",
       {1, 1e6});
-    f("anchor_sigma", anchor_sigma, "", "anchors: noise level they are looked for at", {0, 1e3});
+    f("anchor_sigma", anchor_sigma, "",
+      "noise level at which anchors are looked for and labels corrected", {0, 1e3});
     f("volume_weight", volume_weight, "", "learned: how much the matrix's volume counts", {0, 1});
     f("validation", validation, "",
       "share of the training images kept from the classifier, to choose its snapshot and judge it",
@@ -246,8 +247,8 @@ struct AuditSection {
       "elbo: draws of step and noise an image; 0 = as many forward passes as score_decomposition "
       "takes",
       {0, 1e5});
-    f("distance_power", distance_power, "",
-      "p of score_decomposition_distance, -|s_0 - s_k|_p", {1, 100});
+    f("distance_power", distance_power, "", "p of score_decomposition_distance, -|s_0 - s_k|_p",
+      {1, 100});
   }
 };
 
