@@ -6,13 +6,24 @@
 
 #include "core/config.h"
 #include "core/error.h"
+#include "core/process_group.h"
 #include "pipeline/experiment.h"
 #include "pipeline/plan.h"
 #include "pipeline/presets.h"
+#include "track/stop_signals.h"
 #include "track/terminal_progress.h"
 
 namespace equipoise::cli {
 namespace {
+
+/// Of a process beside the first: says nothing, but stops on request as that one does.
+class SilentProgress : public Progress {
+ public:
+  bool stop_requested() const override { return track::StopSignals::requested(); }
+
+ private:
+  track::StopSignals signals_;
+};
 
 /// "key = value  # where it came from", a line each.
 void explain_leaves(const nlohmann::ordered_json& node, const std::string& path,
@@ -89,6 +100,12 @@ std::string ExperimentFlags::description() const {
 }
 
 int ExperimentFlags::run(const pipeline::ExperimentConfig& experiment) const {
+  if (const int64_t size = launched_group()->size(); size > 1)
+    throw UsageError({.where = "mpirun",
+                      .what = "several processes can only train",
+                      .got = fmt::format("{} processes of 'equipoise run'", size),
+                      .expected = "'equipoise train'",
+                      .hint = "Start 'equipoise run' as one process"});
   track::TerminalProgress progress(stderr);
   pipeline::run_experiment(experiment, folder(), resume, progress);
   fmt::print("report: {}\n", (folder() / "report.html").string());
@@ -96,8 +113,14 @@ int ExperimentFlags::run(const pipeline::ExperimentConfig& experiment) const {
 }
 
 int ExperimentFlags::train(const pipeline::ExperimentConfig& experiment) const {
+  const std::shared_ptr<const ProcessGroup> processes = launched_group();
+  if (processes->rank() > 0) {
+    SilentProgress progress;
+    pipeline::train_experiment(experiment, folder(), resume, progress, processes);
+    return 0;
+  }
   track::TerminalProgress progress(stderr);
-  pipeline::train_experiment(experiment, folder(), resume, progress);
+  pipeline::train_experiment(experiment, folder(), resume, progress, processes);
   fmt::print("model: {}\n",
              (folder() / "models" / (experiment.methods.front().name + ".safetensors")).string());
   return 0;

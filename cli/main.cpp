@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "core/process.h"
+#include "core/process_group.h"
 #include "failure.h"
 
 namespace equipoise::cli {
@@ -80,5 +81,7 @@ int run_program(std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   equipoise::set_up_process();
-  return equipoise::cli::run_program({argv + 1, argv + argc});
+  const int code = equipoise::cli::run_program({argv + 1, argv + argc});
+  if (code != 0 && code != equipoise::kInterruptedCode) equipoise::abandon_launched_group(code);
+  return code;
 }

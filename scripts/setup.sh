@@ -9,7 +9,7 @@ packages=(
   g++ cmake ninja-build pkg-config ca-certificates
   libtorch-dev libopenblas0-openmp libdnnl-dev
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libboost-dev
-  libprotozero-dev libcpp-httplib-dev
+  libprotozero-dev libcpp-httplib-dev libmpich-dev mpich
   libpng-dev libjpeg62-turbo-dev libzip-dev zlib1g-dev liblzma-dev libssl-dev
   dataset-fashion-mnist nodejs npm
 )

@@ -20,6 +20,7 @@
 #include "pipeline/classifier_stages.h"
 #include "pipeline/image_data.h"
 #include "pipeline/label_stages.h"
+#include "pipeline/process_folder.h"
 #include "pipeline/ratio_error.h"
 #include "pipeline/sample_model.h"
 #include "pipeline/stages.h"
@@ -75,7 +76,7 @@ int64_t finished_stats_bytes(const std::filesystem::path& path, const Stages& st
 class Experiment {
  public:
   Experiment(const ExperimentConfig& config, const std::filesystem::path& path, bool resume,
-             Progress& progress)
+             Progress& progress, std::shared_ptr<const ProcessGroup> processes)
       : config_(config),
         progress_(progress),
         folder_(path),
@@ -88,7 +89,8 @@ class Experiment {
                  .folder = folder_,
                  .stats = stats_,
                  .resume = resume,
-                 .progress = progress_} {
+                 .progress = progress_,
+                 .processes = std::move(processes)} {
     stats_.observe([this](const nlohmann::ordered_json& line) { events_.add_line(line); });
     if (config_.words.is_on()) check_words(config_.words, data_.split.groups);
     if (!config_.audit.methods.empty()) data_.training->attribute(audit_attribute());
@@ -364,11 +366,12 @@ void set_precision(const ExperimentConfig& config) {
 void run_experiment(const ExperimentConfig& config, const std::filesystem::path& folder,
                     bool resume, Progress& progress) {
   set_precision(config);
-  Experiment(config, folder, resume, progress).run();
+  Experiment(config, folder, resume, progress, std::make_shared<ProcessGroup>()).run();
 }
 
 void train_experiment(const ExperimentConfig& config, const std::filesystem::path& folder,
-                      bool resume, Progress& progress) {
+                      bool resume, Progress& progress,
+                      std::shared_ptr<const ProcessGroup> processes) {
   if (config.methods.size() != 1)
     throw UsageError(
         {.where = "objectives",
@@ -377,7 +380,8 @@ void train_experiment(const ExperimentConfig& config, const std::filesystem::pat
          .expected = "1",
          .hint = "Use 'equipoise run' for several, or --set objectives='[\"tiw_dsm\"]'"});
   set_precision(config);
-  Experiment experiment(config, folder, resume, progress);
+  const ProcessFolder own(folder, *processes);
+  Experiment experiment(config, own.path(), resume, progress, std::move(processes));
   experiment.train_ratios();
   experiment.train_labels();
   experiment.train(config.methods[0]);

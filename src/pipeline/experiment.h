@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
+#include "core/process_group.h"
 #include "core/progress.h"
 #include "pipeline/experiment_config.h"
 
@@ -22,7 +24,13 @@ void run_experiment(const ExperimentConfig& config, const std::filesystem::path&
 /// The part of it that makes one model: data, the density ratio its objective needs, training.
 /// Leaves models/, config.toml, split.json and stats.jsonl. `config.objectives` must name one
 /// objective.
-void train_experiment(const ExperimentConfig& config, const std::filesystem::path& folder,
-                      bool resume, Progress& progress);
+///
+/// Several processes train it together, each on its share of every batch. The first one writes in
+/// `folder`; each of the others works in a copy of it under the system's temporary folder, which is
+/// gone afterwards.
+void train_experiment(
+    const ExperimentConfig& config, const std::filesystem::path& folder, bool resume,
+    Progress& progress,
+    std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>());
 
 }  // namespace equipoise::pipeline

@@ -127,8 +127,10 @@ void add_constraints(const TrainingContext& context, const MethodConfig& method,
                      MethodTask& made) {
   const ConstraintsSection& section = context.config.constraints;
   const int64_t main_size = size_of(sets, parts.source->law());
-  train::DualTraining::Parts dual{
-      .config = section, .denoiser = start.denoiser, .batch_size = batch_size};
+  train::DualTraining::Parts dual{.config = section,
+                                  .denoiser = start.denoiser,
+                                  .batch_size = batch_size,
+                                  .processes = context.processes};
   for (const std::string& name : method.training.constraints) {
     const size_t position = section.position(name);
     const auto& [_, settings, options] = section.entries[position];

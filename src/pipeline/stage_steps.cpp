@@ -17,8 +17,10 @@ using Json = nlohmann::json;
 train::LoopHooks hooks_of(const TrainingContext& context, const std::string& name) {
   const std::filesystem::path checkpoint =
       context.folder.path() / "models" / (name + ".checkpoint.safetensors");
-  return {
-      .checkpoint = checkpoint, .resume = context.resume, .on_tick = tick_writer(context, name)};
+  return {.checkpoint = checkpoint,
+          .resume = context.resume,
+          .on_tick = tick_writer(context, name),
+          .processes = context.processes};
 }
 
 }  // namespace

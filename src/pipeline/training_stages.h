@@ -28,6 +28,7 @@ struct TrainingContext {
   track::StatsWriter& stats;
   bool resume = false;
   Progress& progress;
+  std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>();
 };
 
 /// Trains the discriminator of an objective's need (or does nothing for the closed form); writes

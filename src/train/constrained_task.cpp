@@ -62,6 +62,7 @@ void DualTraining::step_done(int64_t, int64_t) {
   for (const auto& [first, sums] : recorded_)
     for (size_t i = 0; i < last_.size(); ++i) last_[i].add(sums.loss[i], sums.images[i]);
   recorded_.clear();
+  add_other_processes();
   for (size_t i = 0; i < last_.size(); ++i) {
     period_[i].add(last_[i].sum, last_[i].images);
     tick_[i].add(last_[i].sum, last_[i].images);
@@ -72,12 +73,26 @@ void DualTraining::step_done(int64_t, int64_t) {
     moving_[i] += (last_[i].value() - moving_[i]) / static_cast<double>(moving_steps_[i]);
   }
   if (++num_steps_ % parts_.config.period_steps != 0) return;
-  ascent_.step(parts_.average(estimates()));
+  ascent_.step(estimates());
   std::fill(period_.begin(), period_.end(), Mean{});
 }
 
+/// To the last step's losses, so that everything made of them is the same in every process.
+void DualTraining::add_other_processes() {
+  if (parts_.processes->size() == 1) return;
+  const at::Tensor totals = at::empty({static_cast<int64_t>(last_.size()), 2}, at::kDouble);
+  auto rows = totals.accessor<double, 2>();
+  for (size_t i = 0; i < last_.size(); ++i) {
+    rows[i][0] = last_[i].sum;
+    rows[i][1] = static_cast<double>(last_[i].images);
+  }
+  parts_.processes->sum(totals);
+  for (size_t i = 0; i < last_.size(); ++i)
+    last_[i] = {.sum = rows[i][0], .images = static_cast<int64_t>(rows[i][1])};
+}
+
 /// NaN where no image of a constraint was seen.
-std::vector<double> DualTraining::estimates() {
+std::vector<double> DualTraining::estimates() const {
   const std::string& rule = parts_.config.estimate;
   std::vector<double> losses;
   for (size_t i = 0; i < parts_.constraints.size(); ++i) {

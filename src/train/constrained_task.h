@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,15 +24,12 @@ struct BoundConstraint {
   double multiplier = 0;   ///< to start from
 };
 
-/// Makes one list of losses of those of all processes, in constraint order, before a dual step, so
-/// that every process takes the same. Identity in a single process.
-using AverageOverProcesses = std::function<std::vector<double>(std::vector<double> losses)>;
-
 /// The multipliers of a run and what they are moved by: collects the losses of the steps' constraint
 /// images and takes a dual step after every `period_steps` of them.
 ///
 /// One is shared by all tasks of a run (those of replicas too). Deterministic: losses are added in
-/// the order of image numbers, whatever thread found them. A loss that is not finite is left out.
+/// the order of image numbers, whatever thread found them, and then over the processes that train
+/// together, which all take the same dual step. A loss that is not finite is left out.
 class DualTraining : public Companion {
  public:
   struct Parts {
@@ -41,7 +37,7 @@ class DualTraining : public Companion {
     std::vector<BoundConstraint> constraints = {};
     std::shared_ptr<const diffusion::Denoiser> denoiser = nullptr;  ///< the one that is trained
     int64_t batch_size = 1;  ///< images of a whole training step
-    AverageOverProcesses average = [](std::vector<double> losses) { return losses; };
+    std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>();
   };
   /// Throws UsageError without constraints, and as DualAscent does.
   explicit DualTraining(Parts parts);
@@ -73,7 +69,8 @@ class DualTraining : public Companion {
     void add(double loss, int64_t count);
     double value() const { return sum / static_cast<double>(images); }
   };
-  std::vector<double> estimates();
+  void add_other_processes();
+  std::vector<double> estimates() const;
   double fresh_loss(const BoundConstraint& bound) const;
 
   Parts parts_;

@@ -15,6 +15,7 @@
 #include "samplers/sample_images.h"
 #include "train/constraints/line_fixture.h"
 #include "train/denoiser_task.h"
+#include "train/thread_group_fixture.h"
 
 namespace equipoise::train {
 namespace {
@@ -40,8 +41,9 @@ class SaidLoss : public Constraint {
 /// A dual training that is fed by hand; the losses named here are those of estimate "fresh".
 DualTraining by_hand(
     DualConfig config, std::vector<double> thresholds, std::vector<double> fresh = {},
-    AverageOverProcesses average = [](std::vector<double> l) { return l; }) {
-  DualTraining::Parts parts{.config = config, .batch_size = 4, .average = std::move(average)};
+    std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>()) {
+  DualTraining::Parts parts{
+      .config = config, .batch_size = 4, .processes = std::move(processes)};
   parts.denoiser = std::make_shared<diffusion::GaussianMixture>(two_humps(0.5));
   const std::vector<std::string> names{"c0", "c1"};
   fresh.resize(thresholds.size());
@@ -105,20 +107,18 @@ TEST(DualTraining, OrderOfThreadsDoesNotMatter) {
   EXPECT_EQ(multiplier({0, 1, 2, 3}), multiplier({2, 0, 3, 1}));
 }
 
-// Each process sees its own losses; averaged before the step, their multipliers stay the same.
+// Each process sees losses of its own, two images and one; the step is on the mean over all three.
 TEST(DualTraining, ProcessesTakeTheSameStep) {
-  const auto average_with = [](double loss_of_the_other) {
-    return [=](std::vector<double> own) {
-      for (double& loss : own) loss = (loss + loss_of_the_other) / 2;
-      return own;
-    };
-  };
-  DualTraining one = by_hand(config_with("last", 1), {0.1}, {}, average_with(0.6)),
-               other = by_hand(config_with("last", 1), {0.1}, {}, average_with(0.2));
-  step(one, 0.2);
-  step(other, 0.6);
-  EXPECT_EQ(one.ascent().multipliers(), other.ascent().multipliers());
-  EXPECT_NEAR(one.ascent().multipliers()[0], 0.3, 1e-12);
+  for (const std::string estimate : {"last", "mean", "ema"}) {
+    std::vector<double> multipliers(2);
+    run_processes(2, [&](std::shared_ptr<const ProcessGroup> group) {
+      DualTraining dual = by_hand(config_with(estimate, 1), {0.1}, {}, group);
+      group->rank() == 0 ? step(dual, 0.2, 2) : step(dual, 0.8, 1);
+      multipliers[static_cast<size_t>(group->rank())] = dual.ascent().multipliers()[0];
+    });
+    EXPECT_EQ(multipliers[0], multipliers[1]) << estimate;
+    EXPECT_NEAR(multipliers[0], 0.4 - 0.1, 1e-12) << estimate;
+  }
 }
 
 TEST(DualTraining, TellsLossesAndMultipliersAtATick) {
@@ -149,7 +149,8 @@ TEST(ProportionalBatch, FollowsTheSetsWithinBounds) {
 /// A small network on the line, trained on q = 0.9 N(-2, 1/4) + 0.1 N(2, 1/4), the rare hump its
 /// constraint.
 struct LineRun {
-  explicit LineRun(std::vector<double> multipliers, DualConfig config = {}, int64_t batch_size = 32)
+  explicit LineRun(std::vector<double> multipliers, DualConfig config = {}, int64_t batch_size = 32,
+                   std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>())
       : set(hump_set(0.1, 3000)) {
     const diffusion::ModelConfig model{
         .sigma_data = 2,
@@ -174,7 +175,10 @@ struct LineRun {
         .heldout = {},
         .heldout_labels = {},
         .num_workers = 1});
-    DualTraining::Parts parts{.config = config, .denoiser = denoiser, .batch_size = batch_size};
+    DualTraining::Parts parts{.config = config,
+                              .denoiser = denoiser,
+                              .batch_size = batch_size,
+                              .processes = std::move(processes)};
     const std::vector<std::string> groups{"right", "left"};
     for (size_t i = 0; i < multipliers.size(); ++i) {
       context.seed = 21 + i;
@@ -309,6 +313,36 @@ TEST(ConstrainedTraining, ResumedMultipliersFollowTheSamePathToTheBit) {
       const auto got = second.denoiser->parameters(), wanted = whole.denoiser->parameters();
       for (size_t k = 0; k < got.size(); ++k) EXPECT_TRUE(at::equal(got[k], wanted[k]));
     }
+  }
+}
+
+TEST(ConstrainedTraining, ProcessesTrainTheModelOfOne) {
+  DualConfig config;
+  config.dual_step = 0.5;
+  LoopConfig loop = short_run(640);
+  loop.micro_batch_size = 8;
+  loop.lanes = 2;
+  Progress silent;
+  const LineRun alone({0, 0}, config);
+  train(alone, loop, {}, silent);
+  loop.lanes = 1;
+  std::vector<std::unique_ptr<LineRun>> together(2);
+  run_processes(2, [&](std::shared_ptr<const ProcessGroup> group) {
+    auto& run = together[static_cast<size_t>(group->rank())];
+    run = std::make_unique<LineRun>(std::vector<double>{0, 0}, config, 32, group);
+    LoopHooks hooks;
+    hooks.processes = group;
+    Progress progress;
+    train(*run, loop, hooks, progress);
+  });
+  EXPECT_GT(alone.dual->ascent().multipliers()[0], 0.1);
+  for (const auto& run : together) {
+    for (size_t i = 0; i < 2; ++i)
+      EXPECT_NEAR(run->dual->ascent().multipliers()[i], alone.dual->ascent().multipliers()[i],
+                  1e-6);
+    const auto got = run->denoiser->parameters(), wanted = alone.denoiser->parameters();
+    for (size_t k = 0; k < got.size(); ++k)
+      EXPECT_TRUE(at::allclose(got[k], wanted[k], 1e-4, 1e-5));
   }
 }
 

@@ -27,10 +27,11 @@ double seconds_since(Clock::time_point start) {
 class BatchGradient {
  public:
   BatchGradient(const TrainingTask& task, const FlatParameters& parameters,
-                const LoopConfig& config)
+                const LoopConfig& config, const ProcessGroup& processes)
       : task_(task),
         parameters_(parameters),
         config_(config),
+        processes_(processes),
         gradient_(at::zeros_like(parameters.values())) {
     lanes_.resize(static_cast<size_t>(config.lanes));
     lane_losses_.resize(lanes_.size());
@@ -40,10 +41,12 @@ class BatchGradient {
   double compute(int64_t first, int64_t batch_size) {
     const int64_t num_parts =
         (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
+    const int64_t first_lane = config_.lanes * processes_.rank(),
+                  num_lanes = config_.lanes * processes_.size();
     run_workers(config_.lanes, [&](int64_t lane) {
       lane_losses_[lane] = 0;
       lanes_[lane].assign(parameters_.parameters().size(), at::Tensor());
-      for (int64_t part = lane; part < num_parts; part += config_.lanes) {
+      for (int64_t part = first_lane + lane; part < num_parts; part += num_lanes) {
         const int64_t offset = part * config_.micro_batch_size;
         add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset));
       }
@@ -55,7 +58,12 @@ class BatchGradient {
                                     size * (worker + 1) / config_.lanes, gradient_);
     });
     for (auto& gradients : lanes_) gradients.clear();
-    return std::accumulate(lane_losses_.begin(), lane_losses_.end(), 0.0);
+    const double loss = std::accumulate(lane_losses_.begin(), lane_losses_.end(), 0.0);
+    if (processes_.size() == 1) return loss;
+    processes_.sum(gradient_);
+    const at::Tensor total = at::full({1}, loss, at::kDouble);
+    processes_.sum(total);
+    return total.item<double>();
   }
   const at::Tensor& gradient() const { return gradient_; }
 
@@ -77,6 +85,7 @@ class BatchGradient {
   const TrainingTask& task_;
   const FlatParameters& parameters_;
   const LoopConfig& config_;
+  const ProcessGroup& processes_;
   const at::Tensor gradient_;
   std::vector<std::vector<at::Tensor>> lanes_;  ///< while a step is made
   std::vector<double> lane_losses_;
@@ -94,7 +103,7 @@ class Loop {
         parameters_(std::move(parameters)),
         adam_(parameters_.values()),
         best_(keeps_best() ? parameters_.values().clone() : adam_.average),
-        gradient_(task, parameters_, config_) {}
+        gradient_(task, parameters_, config_, *hooks.processes) {}
 
   TrainResult run() {
     if (hooks_.resume && !hooks_.checkpoint.empty() && std::filesystem::exists(hooks_.checkpoint))
@@ -103,7 +112,7 @@ class Loop {
     const Clock::time_point start = Clock::now();
     Clock::time_point last_checkpoint = start;
     progress_.begin(stage_, config_.images, "img");
-    while (!is_done() && !progress_.stop_requested()) {
+    while (!is_done() && !hooks_.processes->any(progress_.stop_requested())) {
       step();
       counters_.seconds = seconds_before + seconds_since(start);
       progress_.update(counters_.images, fmt::format("loss {:.4g}", mean_loss()));
@@ -111,7 +120,8 @@ class Loop {
               (counters_.images - last_step_) / config_.tick_images ||
           counters_.images >= config_.images)
         tick();
-      if (seconds_since(last_checkpoint) >= config_.checkpoint_sec) {
+      if (hooks_.processes->any(hooks_.processes->rank() == 0 &&
+                                seconds_since(last_checkpoint) >= config_.checkpoint_sec)) {
         save();
         last_checkpoint = Clock::now();
       }
@@ -259,6 +269,7 @@ class Loop {
   nlohmann::json recipe() const {
     nlohmann::json recipe = to_json_object();
     recipe.erase("checkpoint_sec");
+    if (hooks_.processes->size() > 1) recipe["processes"] = hooks_.processes->size();
     return recipe;
   }
   nlohmann::json to_json_object() const {

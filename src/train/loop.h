@@ -1,8 +1,9 @@
 // One training loop for every network: denoisers, discriminators, classifiers.
 //
 // A step takes images n … n + batch - 1 of the task, cut into micro-batches that are dealt to
-// `lanes` in turn. Each lane adds up its gradients in order on a thread of its own and the lanes
-// are added in order, so the result depends on the config alone, not on timing. All randomness
+// `lanes` in turn, those of all processes where there are several. Each lane adds up its gradients
+// in order on a thread of its own and the lanes are added in order, then the processes, so the
+// result depends on the config and their number alone, not on timing. All randomness
 // hangs on image numbers; a resumed run therefore continues bit for bit.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/fields.h"
+#include "core/process_group.h"
 #include "core/progress.h"
 #include "diffusion/ema.h"
 #include "train/flat_parameters.h"
@@ -46,7 +48,8 @@ struct LoopConfig {
       "images a network call; 0 = 16, which stay in a processor's cache, or a device's whole batch",
       {0, 65536});
     f("lanes", lanes, "count",
-      "workers a batch is split over, one thread each; part of the recipe; 0 = 2, or 1 on a device",
+      "workers a batch is split over in each process, one thread each; part of the recipe; 0 = 2, or "
+      "1 on a device",
       {0, 256});
     f("learning_rate", learning_rate, "", "Adam's step size after the ramp", {0, 10});
     f("ramp_images", ramp_images, "images", "the learning rate grows linearly over these",
@@ -128,6 +131,9 @@ struct LoopHooks {
   std::function<void(const Tick&)> on_tick;
   /// In the order they are told; a resumed run must have the same ones.
   std::vector<std::shared_ptr<Companion>> companions = {};
+  /// Train together: each calls run_loop with the same arguments, its own files apart, and all end
+  /// with the same weights. The first one's clock says when checkpoints are written.
+  std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>();
 };
 
 /// Trains `parameters` (the trainable ones of the task's network) and leaves the chosen averaged

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "core/libtorch.h"
 #include "core/random.h"
 #include "train/adam.h"
+#include "train/thread_group_fixture.h"
 
 namespace equipoise::train {
 namespace {
@@ -166,6 +168,84 @@ TEST_F(LoopTest, ResumedRunEqualsUninterruptedBitForBit) {
       EXPECT_EQ(resumed.curve[i].heldout_loss, expected.curve[i].heldout_loss);
     }
   }
+}
+
+/// Two processes of one lane, each with files of its own; the second is asked to stop after some
+/// steps, if any.
+std::vector<TrainResult> train_together(const std::vector<std::unique_ptr<LeastSquares>>& tasks,
+                                        LoopConfig config, const fs::path& folder,
+                                        std::optional<int64_t> stop_after = std::nullopt) {
+  config.lanes = 1;
+  std::vector<TrainResult> results(tasks.size());
+  run_processes(static_cast<int64_t>(tasks.size()), [&](std::shared_ptr<const ProcessGroup> group) {
+    const auto rank = static_cast<size_t>(group->rank());
+    Progress silent;
+    StopAfter stop(stop_after.value_or(0));
+    LoopHooks hooks{.checkpoint = folder / std::to_string(rank),
+                    .resume = true,
+                    .on_tick = {},
+                    .processes = group};
+    results[rank] = run_loop(*tasks[rank], tasks[rank]->parameters(), config, hooks, "fit",
+                             stop_after && rank == 1 ? static_cast<Progress&>(stop) : silent);
+  });
+  return results;
+}
+
+std::vector<std::unique_ptr<LeastSquares>> two_tasks() {
+  std::vector<std::unique_ptr<LeastSquares>> tasks;
+  for (int i = 0; i < 2; ++i) tasks.push_back(std::make_unique<LeastSquares>());
+  return tasks;
+}
+
+/// Means of 16 images: exact in float32, whether divided before or after they are added up.
+LoopConfig config_of_16() {
+  LoopConfig config = small_config();
+  config.batch_size = 16;
+  config.micro_batch_size = 4;
+  return config;
+}
+
+TEST_F(LoopTest, TwoProcessesOfOneLaneAreOneOfTwoBitForBit) {
+  LeastSquares alone;
+  const TrainResult expected =
+      run_loop(alone, alone.parameters(), config_of_16(), {}, "fit", silent_);
+  const auto tasks = two_tasks();
+  const std::vector<TrainResult> results = train_together(tasks, config_of_16(), folder_);
+  for (size_t rank = 0; rank < 2; ++rank) {
+    EXPECT_TRUE(at::equal(tasks[rank]->weights_, alone.weights_)) << rank;
+    EXPECT_TRUE(at::equal(tasks[rank]->bias_, alone.bias_)) << rank;
+    EXPECT_EQ(to_json(results[rank].curve), to_json(expected.curve)) << rank;
+  }
+}
+
+TEST_F(LoopTest, ProcessesStopAtTheSameStepAndGoOnBitForBit) {
+  const auto whole = two_tasks();
+  fs::create_directories(folder_ / "whole");
+  train_together(whole, config_of_16(), folder_ / "whole");
+  fs::create_directories(folder_ / "own");
+  const auto first = two_tasks();
+  const std::vector<TrainResult> stopped =
+      train_together(first, config_of_16(), folder_ / "own", 37);
+  for (const TrainResult& result : stopped) {
+    EXPECT_TRUE(result.interrupted);
+    EXPECT_EQ(result.images, 37 * 16);
+  }
+  const auto second = two_tasks();
+  train_together(second, config_of_16(), folder_ / "own");
+  for (size_t rank = 0; rank < 2; ++rank)
+    EXPECT_TRUE(at::equal(second[rank]->weights_, whole[0]->weights_)) << rank;
+}
+
+TEST_F(LoopTest, AnotherNumberOfProcessesCannotGoOn) {
+  const auto first = two_tasks();
+  train_together(first, config_of_16(), folder_, 3);
+  LoopConfig config = config_of_16();
+  config.lanes = 1;
+  LeastSquares task;
+  EXPECT_THROW(run_loop(task, task.parameters(), config,
+                        {.checkpoint = folder_ / "0", .resume = true, .on_tick = {}}, "fit",
+                        silent_),
+               UsageError);
 }
 
 TEST_F(LoopTest, ResumeUnderAnotherRecipeIsRefusedByName) {

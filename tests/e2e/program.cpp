@@ -30,8 +30,11 @@ void limit_file_size(uint64_t bytes) {
 
 }  // namespace
 
-Program::Program(const Arguments& arguments, std::optional<uint64_t> max_file_bytes) {
-  std::vector<char*> words{const_cast<char*>(EQUIPOISE_PROGRAM)};
+Program::Program(const Arguments& arguments, std::optional<uint64_t> max_file_bytes,
+                 const Arguments& launcher) {
+  std::vector<char*> words;
+  for (const std::string& word : launcher) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(const_cast<char*>(EQUIPOISE_PROGRAM));
   for (const std::string& argument : arguments)
     words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
@@ -41,7 +44,7 @@ Program::Program(const Arguments& arguments, std::optional<uint64_t> max_file_by
   redirect(STDOUT_FILENO, output_ / "out");
   redirect(STDERR_FILENO, output_ / "err");
   if (max_file_bytes) limit_file_size(*max_file_bytes);
-  ::execv(words[0], words.data());
+  ::execvp(words[0], words.data());
   ::_exit(127);
 }
 

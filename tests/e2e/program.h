@@ -24,10 +24,11 @@ struct Outcome {
 /// A process of the program; killed when it outlives this object.
 class Program {
  public:
-  /// Starts `equipoise arguments…`. Writing beyond `max_file_bytes` fails in it as a full disk
-  /// would.
+  /// Starts `launcher… equipoise arguments…`. Writing beyond `max_file_bytes` fails in it as a full
+  /// disk would.
   explicit Program(const Arguments& arguments,
-                   std::optional<uint64_t> max_file_bytes = std::nullopt);
+                   std::optional<uint64_t> max_file_bytes = std::nullopt,
+                   const Arguments& launcher = {});
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
