@@ -82,6 +82,7 @@ int run_program(std::vector<std::string> arguments) {
 int main(int argc, char** argv) {
   equipoise::set_up_process();
   const int code = equipoise::cli::run_program({argv + 1, argv + argc});
-  if (code != 0 && code != equipoise::kInterruptedCode) equipoise::abandon_launched_group(code);
+  if (code != 0 && code != equipoise::cli::kInterruptedCode)
+    equipoise::abandon_launched_group(code);
   return code;
 }

@@ -79,7 +79,7 @@ TEST_F(Processes, StoppedTogetherTheyGoOnToTheSameModel) {
   EXPECT_EQ(model("whole"), model("stopped"));
 }
 
-TEST_F(Processes, TheWholeJobIsOneProcesss) {
+TEST_F(Processes, TheWholeJobIsForOneProcess) {
   Arguments arguments = training("run", 1);
   arguments[0] = "run";
   const Outcome outcome = together(arguments);
