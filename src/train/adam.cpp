@@ -43,17 +43,18 @@ void mend(const at::Tensor& gradient) {
 }
 
 /// Elements begin … end - 1 of the flat vectors; returns how many gradients were mended. Goes in
-/// pieces that stay in the cache between looking for bad gradients and using them.
-int64_t cpu_part(const Constants& constants, int64_t begin, int64_t end, const at::Tensor& gradient,
-                 const at::Tensor& values, AdamState& state) {
-  constexpr int64_t kPiece = 4096;
+/// pieces that stay in the cache from when they are made until they are used.
+int64_t cpu_part(const Constants& constants, int64_t begin, int64_t end,
+                 const GradientPart& gradient_part, const at::Tensor& values, AdamState& state) {
+  constexpr int64_t kPiece = 64 * 1024;
   int64_t num_bad = 0;
   for (; begin < end; begin += kPiece) {
     const int64_t size = std::min(kPiece, end - begin);
-    const int64_t num_bad_here = count_not_finite(size, gradient.data_ptr<float>() + begin);
-    if (num_bad_here > 0) mend(gradient.slice(0, begin, begin + size));
+    const at::Tensor gradient = gradient_part(begin, begin + size);
+    const int64_t num_bad_here = count_not_finite(size, gradient.data_ptr<float>());
+    if (num_bad_here > 0) mend(gradient);
     num_bad += num_bad_here;
-    adam_pass(constants, size, gradient.data_ptr<float>() + begin, values.data_ptr<float>() + begin,
+    adam_pass(constants, size, gradient.data_ptr<float>(), values.data_ptr<float>() + begin,
               state.first_moment.data_ptr<float>() + begin,
               state.second_moment.data_ptr<float>() + begin,
               state.average.data_ptr<float>() + begin);
@@ -69,7 +70,7 @@ AdamState::AdamState(const at::Tensor& values)
       average(values.clone()) {}
 
 int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
-                  const at::Tensor& gradient, const at::Tensor& values, AdamState& state,
+                  const GradientPart& gradient_part, const at::Tensor& values, AdamState& state,
                   int64_t num_workers) {
   torch::NoGradGuard no_grad;
   ++state.num_steps;
@@ -89,10 +90,11 @@ int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
       const int64_t size = values.numel();
       num_bad[static_cast<size_t>(worker)] =
           cpu_part(constants, size * worker / num_workers, size * (worker + 1) / num_workers,
-                   gradient, values, state);
+                   gradient_part, values, state);
     });
     return std::accumulate(num_bad.begin(), num_bad.end(), int64_t{0});
   }
+  const at::Tensor gradient = gradient_part(0, values.numel());
   const int64_t num_bad = gradient.numel() - at::isfinite(gradient).sum().item<int64_t>();
   if (num_bad > 0) mend(gradient);
   const at::Tensor g = gradient + constants.weight_decay * values;

@@ -1,6 +1,8 @@
 // Adam and the weight average in one pass over the parameters.
 #pragma once
 
+#include <functional>
+
 #include <torch/types.h>
 
 namespace equipoise::train {
@@ -21,6 +23,10 @@ struct AdamState {
   explicit AdamState(const at::Tensor& values);
 };
 
+/// Elements begin … end - 1 of a gradient. Asked once for each in a step, from several threads; the
+/// answer is used before the thread asks again, and may be written to.
+using GradientPart = std::function<at::Tensor(int64_t begin, int64_t end)>;
+
 /// One step:
 ///
 ///   g <- g + weight_decay v;  m <- b1 m + (1-b1) g;  s <- b2 s + (1-b2) g^2
@@ -29,11 +35,12 @@ struct AdamState {
 ///
 /// Source: Kingma and Ba 2015 (arXiv:1412.6980), Algorithm 1; Loshchilov and Hutter 2019
 /// (arXiv:1711.05101), Algorithm 2. Differs: the weight average (EMA) is updated in the same pass.
-/// Non-finite gradients are replaced in place first (NaN by 0, +-inf by +-1e5, as EDM does);
-/// returns how many there were.
-/// On a processor `num_workers` threads share the work; their number changes no bit.
+/// Non-finite gradients are replaced first (NaN by 0, +-inf by +-1e5, as EDM does); returns how many
+/// there were.
+/// On a processor the gradient is asked for in parts that stay in the cache, and `num_workers`
+/// threads share the work; their number changes no bit. On a device it is asked for whole.
 int64_t adam_step(const AdamConfig& config, double rate, double average_decay,
-                  const at::Tensor& gradient, const at::Tensor& values, AdamState& state,
+                  const GradientPart& gradient, const at::Tensor& values, AdamState& state,
                   int64_t num_workers = 1);
 
 }  // namespace equipoise::train

@@ -39,29 +39,21 @@ std::vector<at::Tensor> FlatParameters::views_of(const at::Tensor& flat) const {
 }
 
 void FlatParameters::average_gradients(const std::vector<std::vector<at::Tensor>>& lanes,
-                                       double divisor, int64_t begin, int64_t end,
-                                       const at::Tensor& flat) const {
-  // Pieces stay in a processor's cache between sum and division; a device wants few launches.
-  const bool is_in_pieces = flat.is_cpu();
-  const int64_t most = is_in_pieces ? 64 * 1024 : flat.numel();
-  for (size_t i = 0; i < parameters_.size(); ++i) {
+                                       double divisor, int64_t begin, const at::Tensor& out) const {
+  const int64_t end = begin + out.numel();
+  out.zero_();
+  const auto after = std::upper_bound(offsets_.begin(), offsets_.end(), begin);
+  for (size_t i = static_cast<size_t>(after - offsets_.begin()) - 1;
+       i < offsets_.size() && offsets_[i] < end; ++i) {
     const int64_t first = std::max(begin, offsets_[i]),
                   last = std::min(end, offsets_[i] + parameters_[i].numel());
-    for (int64_t from = first; from < last; from += most) {
-      const int64_t size = std::min(most, last - from);
-      const at::Tensor sum = flat.narrow(0, from, size);
-      bool is_empty = true;
-      for (const auto& gradients : lanes) {
-        if (!gradients[i].defined()) continue;
-        const at::Tensor part = gradients[i].reshape({-1}).narrow(0, from - offsets_[i], size);
-        is_empty ? sum.copy_(part) : sum.add_(part);
-        is_empty = false;
-      }
-      if (is_empty) sum.zero_();
-      if (is_in_pieces) sum.div_(divisor);
-    }
+    if (first >= last) continue;
+    const at::Tensor sum = out.narrow(0, first - begin, last - first);
+    for (const auto& gradients : lanes)
+      if (gradients[i].defined())
+        sum.add_(gradients[i].reshape({-1}).narrow(0, first - offsets_[i], last - first));
   }
-  if (!is_in_pieces) flat.narrow(0, begin, end - begin).div_(divisor);
+  out.div_(divisor);
 }
 
 }  // namespace equipoise::train

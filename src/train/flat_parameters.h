@@ -18,10 +18,10 @@ class FlatParameters {
   /// [size] float32, shared with the parameters. Padding between slices is zero.
   const at::Tensor& values() const { return values_; }
   int64_t size() const { return values_.numel(); }
-  /// Elements begin … end - 1 of flat = sum of `lanes`, each a gradient for every parameter
-  /// (undefined = zero), divided by `divisor`. flat: [size]; what lies between slices is left alone.
+  /// The flat gradient's elements from `begin` on: the sum of `lanes`, each a gradient for every
+  /// parameter (undefined = zero), divided by `divisor`. out: [count]; padding becomes zero.
   void average_gradients(const std::vector<std::vector<at::Tensor>>& lanes, double divisor,
-                         int64_t begin, int64_t end, const at::Tensor& flat) const;
+                         int64_t begin, const at::Tensor& out) const;
   /// For every parameter, its part of `flat` in the parameter's shape (a view).
   std::vector<at::Tensor> views_of(const at::Tensor& flat) const;
 

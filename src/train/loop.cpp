@@ -23,7 +23,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Gradient of the batch's mean loss, lane by lane.
+/// Gradient of the batch's mean loss, lane by lane. It is put together in parts, as they are asked
+/// for; whole only where it has to be.
 class BatchGradient {
  public:
   BatchGradient(const TrainingTask& task, const FlatParameters& parameters,
@@ -31,14 +32,16 @@ class BatchGradient {
       : task_(task),
         parameters_(parameters),
         config_(config),
-        processes_(processes),
-        gradient_(at::zeros_like(parameters.values())) {
+        processes_(processes) {
+    if (!parameters.values().is_cpu() || processes.size() > 1)
+      whole_ = at::empty_like(parameters.values());
     lanes_.resize(static_cast<size_t>(config.lanes));
     lane_losses_.resize(lanes_.size());
   }
 
-  /// Returns the sum of the losses; gradient() holds the mean's gradient afterwards.
+  /// Returns the sum of the losses; part() gives the mean's gradient until release().
   double compute(int64_t first, int64_t batch_size) {
+    divisor_ = static_cast<double>(batch_size);
     const int64_t num_parts =
         (batch_size + config_.micro_batch_size - 1) / config_.micro_batch_size;
     const int64_t first_lane = config_.lanes * processes_.rank(),
@@ -51,21 +54,26 @@ class BatchGradient {
         add_part(lane, first + offset, std::min(config_.micro_batch_size, batch_size - offset));
       }
     });
-    run_workers(config_.lanes, [&](int64_t worker) {
-      const int64_t size = parameters_.size();
-      parameters_.average_gradients(lanes_, static_cast<double>(batch_size),
-                                    size * worker / config_.lanes,
-                                    size * (worker + 1) / config_.lanes, gradient_);
-    });
-    for (auto& gradients : lanes_) gradients.clear();
+    if (whole_.defined()) {
+      parameters_.average_gradients(lanes_, divisor_, 0, whole_);
+      release();
+    }
     const double loss = std::accumulate(lane_losses_.begin(), lane_losses_.end(), 0.0);
     if (processes_.size() == 1) return loss;
-    processes_.sum(gradient_);
+    processes_.sum(whole_);
     const at::Tensor total = at::full({1}, loss, at::kDouble);
     processes_.sum(total);
     return total.item<double>();
   }
-  const at::Tensor& gradient() const { return gradient_; }
+  at::Tensor part(int64_t begin, int64_t end) const {
+    if (whole_.defined()) return whole_.slice(0, begin, end);
+    const at::Tensor part = at::empty({end - begin}, parameters_.values().options());
+    parameters_.average_gradients(lanes_, divisor_, begin, part);
+    return part;
+  }
+  void release() {
+    for (auto& gradients : lanes_) gradients.clear();
+  }
 
  private:
   void add_part(int64_t lane, int64_t first, int64_t count) {
@@ -86,8 +94,9 @@ class BatchGradient {
   const FlatParameters& parameters_;
   const LoopConfig& config_;
   const ProcessGroup& processes_;
-  const at::Tensor gradient_;
+  at::Tensor whole_;  ///< on a device, or of several processes
   std::vector<std::vector<at::Tensor>> lanes_;  ///< while a step is made
+  double divisor_ = 1;
   std::vector<double> lane_losses_;
 };
 
@@ -169,7 +178,10 @@ class Loop {
     const int64_t num_bad =
         adam_step({.weight_decay = config_.weight_decay,
                    .decoupled_weight_decay = config_.decoupled_weight_decay},
-                  rate(), decay, gradient_.gradient(), parameters_.values(), adam_, config_.lanes);
+                  rate(), decay,
+                  [this](int64_t begin, int64_t end) { return gradient_.part(begin, end); },
+                  parameters_.values(), adam_, config_.lanes);
+    gradient_.release();
     for (const auto& companion : hooks_.companions) companion->step_done(first, last_step_);
     const bool is_bad = num_bad > 0 || !is_finite;
     counters_.bad_steps += is_bad;
