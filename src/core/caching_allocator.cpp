@@ -31,20 +31,18 @@ size_t rounded_up(size_t bytes) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-void* from_system(size_t bytes) {
+void* from_system(size_t bytes, size_t size_class) {
   void* memory = std::aligned_alloc(
       kAlignment, (sizeof(Header) + bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+  return new (memory) Header{size_class};
 }
 
 /// Blocks by size class, shared by all threads.
 class BlockCache {
  public:
   void* take(size_t bytes) {
-    const size_t size_class = bytes < kLarge ? 0 : rounded_up(bytes);
-    void* block = size_class == 0 ? from_system(bytes) : take_large(size_class);
-    new (block) Header{size_class};
+    void* block = bytes < kLarge ? from_system(bytes, 0) : take_large(rounded_up(bytes));
     return static_cast<std::byte*>(block) + sizeof(Header);
   }
 
@@ -74,19 +72,25 @@ class BlockCache {
  private:
   void* take_large(size_t size_class) {
     const std::lock_guard lock(mutex_);
-    const auto bytes = static_cast<int64_t>(size_class);
     ++counts_.num_large;
-    counts_.live_bytes += bytes;
-    counts_.peak_bytes = std::max(counts_.peak_bytes, counts_.live_bytes);
-    std::vector<void*>& blocks = free_[size_class];
-    if (blocks.empty()) {
-      ++counts_.num_system;
-      return from_system(size_class);
+    for (auto free = free_.lower_bound(size_class);
+         free != free_.end() && free->first <= size_class / 2 * 3; ++free) {
+      auto& [found_class, blocks] = *free;
+      if (blocks.empty()) continue;
+      void* block = blocks.back();
+      blocks.pop_back();
+      counts_.cached_bytes -= static_cast<int64_t>(found_class);
+      use(found_class);
+      return block;
     }
-    void* block = blocks.back();
-    blocks.pop_back();
-    counts_.cached_bytes -= bytes;
-    return block;
+    ++counts_.num_system;
+    use(size_class);
+    return from_system(size_class, size_class);
+  }
+
+  void use(size_t size_class) {
+    counts_.live_bytes += static_cast<int64_t>(size_class);
+    counts_.peak_bytes = std::max(counts_.peak_bytes, counts_.live_bytes);
   }
 
   bool keep(void* block, size_t size_class) {

@@ -19,8 +19,8 @@ struct AllocationCounts {
 ///
 /// A training or sampling loop asks for the same sizes again and again; after its first rounds every
 /// large block comes from the free ones of its size class (sizes are rounded up by an eighth at
-/// most), without a call into the C library or the kernel, and without page faults. Small blocks go
-/// to the C library. What is kept beyond 2 GiB is given back.
+/// most) or of one up to half as large again, without a call into the C library or the kernel, and
+/// without page faults. Small blocks go to the C library. What is kept beyond 2 GiB is given back.
 void install_caching_allocator();
 
 AllocationCounts allocation_counts();

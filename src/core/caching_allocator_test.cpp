@@ -30,14 +30,18 @@ TEST_F(CachingAllocator, GivesTheSameBlockAgain) {
   EXPECT_EQ(after.num_system, before.num_system) << "it lay ready";
 }
 
-TEST_F(CachingAllocator, OnlySizesOfAClassShareTheirBlocks) {
-  release_cached_memory();
-  large();
-  const AllocationCounts before = allocation_counts();
-  at::empty({kLargeBytes - 100}, at::kByte);
-  EXPECT_EQ(allocation_counts().num_system, before.num_system);
-  at::empty({kLargeBytes + 100}, at::kByte);
-  EXPECT_EQ(allocation_counts().num_system, before.num_system + 1);
+TEST_F(CachingAllocator, OnlyBlocksOfASizeNearByAreShared) {
+  const auto num_fetched_for = [](int64_t bytes) {
+    release_cached_memory();
+    large();
+    const int64_t before = allocation_counts().num_system;
+    at::empty({bytes}, at::kByte);
+    return allocation_counts().num_system - before;
+  };
+  EXPECT_EQ(num_fetched_for(kLargeBytes - 100), 0);
+  EXPECT_EQ(num_fetched_for(kLargeBytes * 3 / 4), 0);
+  EXPECT_EQ(num_fetched_for(kLargeBytes / 2), 1) << "most of the block would lie idle";
+  EXPECT_EQ(num_fetched_for(kLargeBytes + 100), 1);
 }
 
 TEST_F(CachingAllocator, BlocksAreAlignedAndApart) {
@@ -51,6 +55,7 @@ TEST_F(CachingAllocator, BlocksAreAlignedAndApart) {
 }
 
 TEST_F(CachingAllocator, CountsWhatIsInUse) {
+  release_cached_memory();
   const AllocationCounts before = allocation_counts();
   reset_peak_bytes();
   {

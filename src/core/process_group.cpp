@@ -24,12 +24,11 @@ int64_t num_launched() {
 }
 
 [[noreturn]] void throw_not_reached(const std::string& what, int64_t reached) {
-  throw EnvironmentError(
-      {.where = "mpirun",
-       .what = what,
-       .got = fmt::format("{} of {} processes", reached, num_launched()),
-       .expected = "all of them",
-       .hint = "Start one process, or build with the MPI whose mpirun this is"});
+  throw EnvironmentError({.where = "mpirun",
+                          .what = what,
+                          .got = fmt::format("{} of {} processes", reached, num_launched()),
+                          .expected = "all of them",
+                          .hint = "Start one process, or build with the MPI whose mpirun this is"});
 }
 
 #ifdef EQUIPOISE_MPI

@@ -42,8 +42,7 @@ class SaidLoss : public Constraint {
 DualTraining by_hand(
     DualConfig config, std::vector<double> thresholds, std::vector<double> fresh = {},
     std::shared_ptr<const ProcessGroup> processes = std::make_shared<ProcessGroup>()) {
-  DualTraining::Parts parts{
-      .config = config, .batch_size = 4, .processes = std::move(processes)};
+  DualTraining::Parts parts{.config = config, .batch_size = 4, .processes = std::move(processes)};
   parts.denoiser = std::make_shared<diffusion::GaussianMixture>(two_humps(0.5));
   const std::vector<std::string> names{"c0", "c1"};
   fresh.resize(thresholds.size());

@@ -29,10 +29,7 @@ class BatchGradient {
  public:
   BatchGradient(const TrainingTask& task, const FlatParameters& parameters,
                 const LoopConfig& config, const ProcessGroup& processes)
-      : task_(task),
-        parameters_(parameters),
-        config_(config),
-        processes_(processes) {
+      : task_(task), parameters_(parameters), config_(config), processes_(processes) {
     if (!parameters.values().is_cpu() || processes.size() > 1)
       whole_ = at::empty_like(parameters.values());
     lanes_.resize(static_cast<size_t>(config.lanes));
@@ -94,7 +91,7 @@ class BatchGradient {
   const FlatParameters& parameters_;
   const LoopConfig& config_;
   const ProcessGroup& processes_;
-  at::Tensor whole_;  ///< on a device, or of several processes
+  at::Tensor whole_;                            ///< on a device, or of several processes
   std::vector<std::vector<at::Tensor>> lanes_;  ///< while a step is made
   double divisor_ = 1;
   std::vector<double> lane_losses_;
@@ -175,12 +172,11 @@ class Loop {
     const double decay = diffusion::ema_decay(config_.ema, last_step_, counters_.images);
     const int64_t first = counters_.images;
     counters_.images += last_step_;
-    const int64_t num_bad =
-        adam_step({.weight_decay = config_.weight_decay,
-                   .decoupled_weight_decay = config_.decoupled_weight_decay},
-                  rate(), decay,
-                  [this](int64_t begin, int64_t end) { return gradient_.part(begin, end); },
-                  parameters_.values(), adam_, config_.lanes);
+    const int64_t num_bad = adam_step(
+        {.weight_decay = config_.weight_decay,
+         .decoupled_weight_decay = config_.decoupled_weight_decay},
+        rate(), decay, [this](int64_t begin, int64_t end) { return gradient_.part(begin, end); },
+        parameters_.values(), adam_, config_.lanes);
     gradient_.release();
     for (const auto& companion : hooks_.companions) companion->step_done(first, last_step_);
     const bool is_bad = num_bad > 0 || !is_finite;

@@ -48,7 +48,8 @@ struct LoopConfig {
       "images a network call; 0 = 16, which stay in a processor's cache, or a device's whole batch",
       {0, 65536});
     f("lanes", lanes, "count",
-      "workers a batch is split over in each process, one thread each; part of the recipe; 0 = 2, or "
+      "workers a batch is split over in each process, one thread each; part of the recipe; 0 = 2, "
+      "or "
       "1 on a device",
       {0, 256});
     f("learning_rate", learning_rate, "", "Adam's step size after the ramp", {0, 10});

@@ -242,10 +242,10 @@ TEST_F(LoopTest, AnotherNumberOfProcessesCannotGoOn) {
   LoopConfig config = config_of_16();
   config.lanes = 1;
   LeastSquares task;
-  EXPECT_THROW(run_loop(task, task.parameters(), config,
-                        {.checkpoint = folder_ / "0", .resume = true, .on_tick = {}}, "fit",
-                        silent_),
-               UsageError);
+  EXPECT_THROW(
+      run_loop(task, task.parameters(), config,
+               {.checkpoint = folder_ / "0", .resume = true, .on_tick = {}}, "fit", silent_),
+      UsageError);
 }
 
 TEST_F(LoopTest, ResumeUnderAnotherRecipeIsRefusedByName) {

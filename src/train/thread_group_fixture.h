@@ -39,8 +39,8 @@ class ThreadGroup : public ProcessGroup {
 };
 
 /// Runs body(group) once for each process of a group of `size`.
-inline void run_processes(
-    int64_t size, const std::function<void(std::shared_ptr<const ProcessGroup>)>& body) {
+inline void run_processes(int64_t size,
+                          const std::function<void(std::shared_ptr<const ProcessGroup>)>& body) {
   const auto shared = std::make_shared<ThreadGroup::Shared>(size);
   std::vector<std::jthread> threads;
   for (int64_t rank = 0; rank < size; ++rank)

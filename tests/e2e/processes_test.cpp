@@ -27,22 +27,14 @@ struct Processes : testing::Test {
     write_striped_idx(scratch / "stripes", 600);
   }
   Arguments training(const std::string& run, int64_t lanes) const {
-    return {"train",
-            EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
-            "--set",
-            "data.path=" + (scratch / "stripes").string(),
-            "--set",
-            "objectives=[\"tiw_dsm\"]",
-            "--set",
-            "train.micro_batch_size=8",
-            "--set",
-            "train.lanes=" + std::to_string(lanes),
-            "--set",
-            "ratio.train.micro_batch_size=8",
-            "--set",
-            "ratio.train.lanes=" + std::to_string(lanes),
-            "--out",
-            scratch / run};
+    return {"train", EQUIPOISE_SOURCE_DIR "/tests/e2e/tiny.toml",
+            "--set", "data.path=" + (scratch / "stripes").string(),
+            "--set", "objectives=[\"tiw_dsm\"]",
+            "--set", "train.micro_batch_size=8",
+            "--set", "train.lanes=" + std::to_string(lanes),
+            "--set", "ratio.train.micro_batch_size=8",
+            "--set", "ratio.train.lanes=" + std::to_string(lanes),
+            "--out", scratch / run};
   }
   Outcome together(const Arguments& arguments) const {
     return Program(arguments, std::nullopt, launcher).wait();
