@@ -28,11 +28,13 @@ using objectives::RatioNeed;
 /// Weights, their average, a gradient, a moment: all are float32.
 constexpr int64_t kBytes = 4;
 
-/// Most that forward and back take at once. The first round packs weights and makes primitives.
+/// Most that forward and back take at once, whatever was measured before. The first round packs
+/// weights and makes primitives.
 int64_t activation_bytes(const std::function<at::Tensor()>& loss,
                          const std::vector<at::Tensor>& parameters) {
   int64_t most = 0;
   for (int round = 0; round < 2; ++round) {
+    release_cached_memory();  // a block left behind may be lent to less than it holds
     const int64_t before = allocation_counts().live_bytes;
     reset_peak_bytes();
     torch::autograd::grad({loss()}, parameters, /*grad_outputs=*/{}, /*retain_graph=*/c10::nullopt,
@@ -56,7 +58,7 @@ StagePlan plan_stage(const std::string& name, const torch::nn::Module& network,
           .num_parameters = num_parameters,
           .weights = kBytes * (num_parameters + num_trainable),
           .optimizer = 2 * kBytes * num_trainable,
-          .gradients = (lanes + 1) * kBytes * num_trainable,
+          .gradients = lanes * kBytes * num_trainable,
           .activations = lanes * activation_bytes(loss, trainable),
           .batch = item_bytes * loop.batch_size};
 }
