@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/frechet.h"
 
 namespace equipoise::audit {
@@ -14,10 +15,6 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 using Json = nlohmann::ordered_json;
-
-at::Tensor normal_rows(int64_t num_rows, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {4});
-}
 
 at::Tensor codes(const std::vector<int64_t>& counts) {
   const auto num_groups = static_cast<int64_t>(counts.size());
@@ -35,8 +32,8 @@ struct MeasureByGroup : testing::Test {
 
   MeasureByGroup() {
     input.sample_features =
-        normal_rows(183, 1) + groups.sample_groups.eq(1).to(at::kFloat).unsqueeze(1);
-    input.reference_features = normal_rows(270, 2);
+        metrics::normal_rows(183, 4, 1) + groups.sample_groups.eq(1).to(at::kFloat).unsqueeze(1);
+    input.reference_features = metrics::normal_rows(270, 4, 2);
   }
   Json measure_all() const {
     return measure_by_group(input, groups, measure(input, options), options);

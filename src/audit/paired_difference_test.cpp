@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/shares.h"
 #include "metrics/total_variation.h"
 
@@ -34,11 +35,6 @@ Groups draw_groups(const metrics::Counts& law, double agreement, int64_t num_ima
     groups.second.data_ptr<int64_t>()[i] = stream.uniform() < agreement ? group : draw();
   }
   return groups;
-}
-
-at::Tensor normal_rows(int64_t num_rows, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {4})
-      .to(at::kDouble);
 }
 
 // Fixed seeds. Over seeds, 100 trials at a chance of 0.05 exceed 12 in about 1 of 700 cases.
@@ -72,8 +68,8 @@ TEST(PairedTotalVariation, SeesWhatIntervalsApartDoNot) {
 }
 
 TEST(PairedFrechet, TellsABlurredModelFromAGoodOne) {
-  const at::Tensor good = normal_rows(400, 1);
-  const metrics::FrechetReference reference(metrics::moments_of(normal_rows(2000, 2)));
+  const at::Tensor good = metrics::normal_rows(400, 4, 1);
+  const metrics::FrechetReference reference(metrics::moments_of(metrics::normal_rows(2000, 4, 2)));
   const PairedDifference difference = paired_frechet(good * 0.9, good, reference);
   EXPECT_GT(difference.interval.low, 0);
   EXPECT_TRUE(difference.is_distinguishable);
@@ -83,8 +79,8 @@ TEST(PairedFrechet, TellsABlurredModelFromAGoodOne) {
 }
 
 TEST(PairedDifference, FindsNoneBetweenEqualModels) {
-  const at::Tensor features = normal_rows(50, 3);
-  const metrics::FrechetReference reference(metrics::moments_of(normal_rows(200, 4)));
+  const at::Tensor features = metrics::normal_rows(50, 4, 3);
+  const metrics::FrechetReference reference(metrics::moments_of(metrics::normal_rows(200, 4, 4)));
   const PairedDifference difference = paired_frechet(features, features, reference);
   EXPECT_EQ(difference.interval.value, 0);
   EXPECT_FALSE(difference.is_distinguishable);

@@ -7,15 +7,11 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor column(std::initializer_list<double> values) {
-  return at::tensor(std::vector<double>(values), at::kDouble).unsqueeze(1);
-}
 
 TEST(AverageNeighbourDistances, EqualAHandWorkedCase) {
   const at::Tensor averages =

@@ -5,14 +5,10 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor normal_rows(int64_t num_rows, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {3});
-}
 
 // tests/golden/metrics_golden.py
 TEST(Coverage, AgreesWithScipy) {
@@ -23,7 +19,7 @@ TEST(Coverage, AgreesWithScipy) {
 }
 
 TEST(Coverage, IsOneForIdenticalSetsAndZeroFarAway) {
-  const at::Tensor set = normal_rows(200, 1);
+  const at::Tensor set = normal_rows(200, 3, 1);
   EXPECT_DOUBLE_EQ(measure_coverage(set, set).coverage.value, 1);
   const Coverage far = measure_coverage(set + 1000, set);
   EXPECT_DOUBLE_EQ(far.coverage.value, 0);
@@ -36,8 +32,8 @@ TEST(Coverage, MeetsItsExpectationForTheSameLaw) {
   double density = 0;
   Coverage measured;
   for (int trial = 0; trial < 20; ++trial) {
-    measured =
-        measure_coverage(normal_rows(150, 2 * trial), normal_rows(300, 2 * trial + 1), {.k = 3});
+    measured = measure_coverage(normal_rows(150, 3, 2 * trial), normal_rows(300, 3, 2 * trial + 1),
+                                {.k = 3});
     coverage += measured.coverage.value / 20;
     density += measured.density / 20;
   }
@@ -46,8 +42,8 @@ TEST(Coverage, MeetsItsExpectationForTheSameLaw) {
 }
 
 TEST(Coverage, SeesALostMode) {
-  const at::Tensor modes = at::cat({normal_rows(150, 1), normal_rows(150, 2) + 50});
-  const Coverage measured = measure_coverage(normal_rows(300, 3), modes);
+  const at::Tensor modes = at::cat({normal_rows(150, 3, 1), normal_rows(150, 3, 2) + 50});
+  const Coverage measured = measure_coverage(normal_rows(300, 3, 3), modes);
   EXPECT_LT(measured.coverage.high, 0.6);
   EXPECT_GT(measured.coverage.value, 0.4);
 }
@@ -59,7 +55,7 @@ TEST(ExpectedCoverage, EqualsTheLemmaForOneNeighbour) {
 }
 
 TEST(Coverage, RefusesAReferenceTooSmallForItsRadius) {
-  EXPECT_THROW(measure_coverage(normal_rows(10, 1), normal_rows(5, 2), {.k = 5}), UsageError);
+  EXPECT_THROW(measure_coverage(normal_rows(10, 3, 1), normal_rows(5, 3, 2), {.k = 5}), UsageError);
 }
 
 }  // namespace

@@ -7,15 +7,11 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor normal_rows(int64_t num_rows, int64_t num_features, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {num_features})
-      .to(at::kDouble);
-}
 
 TEST(ExtrapolateToInfinity, FindsTheLineItIsGiven) {
   const std::vector<int64_t> sizes{10, 20, 50, 400};

@@ -6,16 +6,11 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor normal_rows(int64_t num_rows, int64_t num_features, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {num_features})
-      .to(at::kDouble);
-}
 
 TEST(FeatureMoments, EqualTheDirectFormula) {
   const at::Tensor rows = golden_features(50, 4, 0.3, 2);

@@ -9,21 +9,12 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/intervals.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor normal_rows(int64_t num_rows, int64_t num_features, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {num_features})
-      .to(at::kDouble);
-}
-
-at::Tensor column(std::initializer_list<double> values) {
-  return at::tensor(std::vector<double>(values), at::kDouble).unsqueeze(1);
-}
 
 TEST(KernelDistance, EqualsAHandWorkedCase) {
   // k(0,1) = k(0,0) = 1, k(1,1) = 8: within {0,0,1} 1, within {1,1} 8, across 2/3 + 8/3.

@@ -9,15 +9,12 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "metrics/feature_fixture.h"
 
 namespace equipoise::metrics {
 namespace {
 
 constexpr int64_t kNumImages = 240;
-
-at::Tensor normal_rows(int64_t num_rows, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {4});
-}
 
 /// Samples that equal the reference, follow the target exactly and are classified without error and
 /// without doubt; as points they equal the held-out images.
@@ -27,11 +24,11 @@ MetricInput ideal_input() {
   input.group_names = {"left", "right", "both"};
   input.target = {0.25, 0.25, 0.5};
   input.confusion = ConfusionMatrix{{100, 0, 0}, {0, 100, 0}, {0, 0, 100}};
-  input.reference_features = normal_rows(kNumImages, 1);
+  input.reference_features = normal_rows(kNumImages, 4, 1);
   input.sample_features = input.reference_features;
   input.sample_logits = at::eye(3).mul(50).repeat({kNumImages / 3, 1});
-  input.training_points = normal_rows(kNumImages, 2);
-  input.heldout_points = normal_rows(kNumImages, 3);
+  input.training_points = normal_rows(kNumImages, 4, 2);
+  input.heldout_points = normal_rows(kNumImages, 4, 3);
   input.sample_points = input.heldout_points;
   return input;
 }
@@ -40,9 +37,9 @@ MetricInput ideal_input() {
 MetricInput shifted_input() {
   MetricInput input = ideal_input();
   input.counts = {10, 90, 140};
-  input.sample_features = normal_rows(kNumImages, 4) * 0.7 + 0.5;
+  input.sample_features = normal_rows(kNumImages, 4, 4) * 0.7 + 0.5;
   input.sample_logits = random_normal(6, Purpose::kToyData, at::arange(kNumImages, at::kLong), {3});
-  input.sample_points = normal_rows(kNumImages, 5) * 0.8;
+  input.sample_points = normal_rows(kNumImages, 4, 5) * 0.8;
   return input;
 }
 

@@ -5,18 +5,14 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
 
-at::Tensor normal_rows(int64_t num_rows, uint64_t seed) {
-  return random_normal(seed, Purpose::kToyData, at::arange(num_rows, at::kLong), {3});
-}
-
 TEST(PrecisionRecall, AreOneForIdenticalSetsAndZeroFarAway) {
-  const at::Tensor set = normal_rows(200, 1);
+  const at::Tensor set = normal_rows(200, 3, 1);
   const PrecisionRecall same = measure_precision_recall(set, set);
   EXPECT_EQ(same.precision.value, 1);
   EXPECT_EQ(same.recall.value, 1);
@@ -48,12 +44,12 @@ TEST(PrecisionRecall, CountTheEdgeOfABall) {
 }
 
 TEST(PrecisionRecall, TellJunkFromLostModes) {
-  const at::Tensor modes = at::cat({normal_rows(150, 1), normal_rows(150, 2) + 50});
-  const PrecisionRecall lost = measure_precision_recall(normal_rows(300, 3), modes);
+  const at::Tensor modes = at::cat({normal_rows(150, 3, 1), normal_rows(150, 3, 2) + 50});
+  const PrecisionRecall lost = measure_precision_recall(normal_rows(300, 3, 3), modes);
   EXPECT_GT(lost.precision.low, 0.8);
   EXPECT_LT(lost.recall.high, 0.6);
-  const at::Tensor half_junk =
-      at::cat({normal_rows(100, 4), normal_rows(100, 5) + 50, normal_rows(100, 6) * 100 - 500});
+  const at::Tensor half_junk = at::cat(
+      {normal_rows(100, 3, 4), normal_rows(100, 3, 5) + 50, normal_rows(100, 3, 6) * 100 - 500});
   const PrecisionRecall junk = measure_precision_recall(half_junk, modes);
   EXPECT_LT(junk.precision.high, 0.75);
   EXPECT_GT(junk.recall.low, 0.8);
@@ -67,21 +63,21 @@ TEST(PrecisionRecall, SwapWithTheSets) {
 }
 
 TEST(PrecisionRecall, RefuseASetTooSmallForItsRadius) {
-  EXPECT_THROW(measure_precision_recall(normal_rows(10, 1), normal_rows(3, 2)), UsageError);
-  EXPECT_THROW(measure_precision_recall(normal_rows(3, 1), normal_rows(10, 2)), UsageError);
+  EXPECT_THROW(measure_precision_recall(normal_rows(10, 3, 1), normal_rows(3, 3, 2)), UsageError);
+  EXPECT_THROW(measure_precision_recall(normal_rows(3, 3, 1), normal_rows(10, 3, 2)), UsageError);
 }
 
 TEST(PrecisionRecallMetric, SaysWhenItsSetsDifferInSizeOrAreTooSmall) {
   const auto metric =
       MetricRegistry::instance().find("precision_recall").make.make(nlohmann::json::object());
   MetricInput input;
-  input.sample_features = normal_rows(20, 1);
-  input.reference_features = normal_rows(30, 2);
+  input.sample_features = normal_rows(20, 3, 1);
+  input.reference_features = normal_rows(30, 3, 2);
   EXPECT_NE(metric->measure(input).at("warnings").at(0).get<std::string>().find("raises recall"),
             std::string::npos);
-  input.reference_features = normal_rows(20, 2);
+  input.reference_features = normal_rows(20, 3, 2);
   EXPECT_TRUE(metric->measure(input).at("warnings").empty());
-  input.reference_features = normal_rows(3, 2);
+  input.reference_features = normal_rows(3, 3, 2);
   EXPECT_EQ(metric->missing(input), "reference_features of 4 rows at least");
 }
 

@@ -9,15 +9,11 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor column(std::initializer_list<double> values) {
-  return at::tensor(std::vector<double>(values), at::kDouble).unsqueeze(1);
-}
 
 TEST(RarityScores, EqualAHandWorkedCase) {
   // Radii 1, 1, 2, 6 for k = 1.

@@ -8,15 +8,11 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
 namespace {
-
-at::Tensor column(std::initializer_list<double> values) {
-  return at::tensor(std::vector<double>(values), at::kDouble).unsqueeze(1);
-}
 
 TEST(RealismScores, EqualAHandWorkedCase) {
   // Radii 1, 1, 2, 6 for k = 1; median 1.5 leaves the balls of 0 and 1.

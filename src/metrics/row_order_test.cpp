@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "metrics/golden_features.h"
+#include "metrics/feature_fixture.h"
 
 namespace equipoise::metrics {
 namespace {

@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/error.h"
+#include "metrics/count_fixture.h"
 #include "metrics/metric.h"
 
 namespace equipoise::metrics {
@@ -16,11 +17,6 @@ constexpr ShareDistance kKl{.between = kl_divergence, .needs_positive_target = t
 constexpr ShareDistance kChiSquare{.between = chi_square_divergence, .needs_positive_target = true};
 
 const std::vector<double> kTenths(10, 0.1);
-
-Counts draw(const Counts& law, int64_t num_draws, int trial) {
-  RandomStream stream(trial, Purpose::kToyData);
-  return resample_counts(law, num_draws, stream);
-}
 
 TEST(ShareDistances, EqualTheirFormulasOnTwoGroups) {
   const std::vector<double> p = {0.25, 0.75}, q = {0.5, 0.5};
@@ -76,7 +72,7 @@ TEST(MeasureDistance, CoversATrueDistanceFarFromTheFloor) {
     const double truth = distance.between(to_shares(law), kTenths);
     int covered = 0;
     for (int trial = 0; trial < 100; ++trial) {
-      const auto measured = measure_distance(distance, draw(law, 300, trial), kTenths,
+      const auto measured = measure_distance(distance, draw_counts(law, 300, trial), kTenths,
                                              {.num_replicates = 150, .seed = 3});
       covered += contains(measured.interval, truth);
     }

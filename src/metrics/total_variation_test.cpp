@@ -6,14 +6,10 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/error.h"
+#include "metrics/count_fixture.h"
 
 namespace equipoise::metrics {
 namespace {
-
-Counts draw(const Counts& law, int64_t num_draws, int trial) {
-  RandomStream stream(trial, Purpose::kToyData);
-  return resample_counts(law, num_draws, stream);
-}
 
 TEST(TotalVariationDistance, IsTheShareThatMustChangeGroup) {
   EXPECT_DOUBLE_EQ(total_variation_distance({0.5, 0.5}, {0.5, 0.5}), 0);
@@ -38,7 +34,7 @@ TEST(TotalVariation, ReachesDownToZeroForSamplesOfTheTarget) {
   int reaching_zero = 0;
   for (int trial = 0; trial < 100; ++trial) {
     const auto measured =
-        total_variation(draw(Counts(10, 1), 500, trial), std::vector<double>(10, 0.1),
+        total_variation(draw_counts(Counts(10, 1), 500, trial), std::vector<double>(10, 0.1),
                         {.num_replicates = 200, .seed = 3});
     reaching_zero += measured.interval.low == 0;
   }
@@ -60,8 +56,9 @@ TEST(TotalVariation, CoversATrueDistanceFarFromTheFloor) {
   const double truth = total_variation_distance(to_shares(law), std::vector<double>(10, 0.1));
   int covered = 0;
   for (int trial = 0; trial < 200; ++trial) {
-    const auto measured = total_variation(draw(law, 600, trial), std::vector<double>(10, 0.1),
-                                          {.num_replicates = 200, .seed = 3});
+    const auto measured =
+        total_variation(draw_counts(law, 600, trial), std::vector<double>(10, 0.1),
+                        {.num_replicates = 200, .seed = 3});
     covered += contains(measured.interval, truth);
   }
   EXPECT_GT(covered, 174);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/normal_fixture.h"
 #include "core/random.h"
 #include "nets/state.h"
 
@@ -29,10 +30,6 @@ AdmUNetConfig small_with(const std::function<void(AdmUNetConfig&)>& change) {
   return config;
 }
 
-at::Tensor random(at::IntArrayRef shape, uint32_t part = 0) {
-  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
-
 // Output layers start at zero; a test of the whole network needs values that matter.
 std::shared_ptr<AdmUNet> make(const AdmUNetConfig& config, const DataShape& shape = kShape) {
   torch::NoGradGuard no_grad;
@@ -46,7 +43,7 @@ std::shared_ptr<AdmUNet> make(const AdmUNetConfig& config, const DataShape& shap
 
 at::Tensor predict(AdmUNet& network, const at::Tensor& labels = {}) {
   torch::NoGradGuard no_grad;
-  return network.forward(random({2, 3, 16, 16}), at::tensor({3.0f, 700.0f}),
+  return network.forward(normal_items({2, 3, 16, 16}), at::tensor({3.0f, 700.0f}),
                          {.class_labels = labels});
 }
 

@@ -6,11 +6,13 @@
 #include <torch/optim/adam.h>
 
 #include "core/error.h"
+#include "core/normal_fixture.h"
 #include "core/random.h"
 #include "io/safetensors.h"
 #include "io/scratch_folder.h"
 #include "nets/adm_discriminator.h"
 #include "nets/adm_encoder.h"
+#include "nets/network_fixture.h"
 #include "nets/state.h"
 
 namespace equipoise::nets {
@@ -18,24 +20,12 @@ namespace {
 
 using nlohmann::json;
 
-at::Tensor random(at::IntArrayRef shape, uint32_t part = 0) {
-  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
-
-void perturb(torch::nn::Module& network) {
-  torch::NoGradGuard no_grad;
-  uint32_t part = 100;
-  for (at::Tensor& parameter : network.parameters())
-    parameter.add_(random_normal(2, Purpose::kNoise, at::arange(1), parameter.sizes(), part++)[0] *
-                   0.1);
-}
-
 struct Case {
   json config;
   DataShape shape;
   at::Tensor inputs(int64_t batch) const {
-    if (shape.resolution == 0) return random({batch, shape.channels});
-    return random({batch, shape.channels, shape.resolution, shape.resolution});
+    if (shape.resolution == 0) return normal_items({batch, shape.channels});
+    return normal_items({batch, shape.channels, shape.resolution, shape.resolution});
   }
 };
 
@@ -56,7 +46,7 @@ class EveryDiscriminator : public testing::TestWithParam<std::string> {
     json config = case_.config;
     config.update(more);
     auto network = make_discriminator_network(config, case_.shape, 0);
-    perturb(*network);
+    perturb(*network, 0.1);
     return network;
   }
 
@@ -128,7 +118,7 @@ TEST_P(EveryDiscriminator, LearnsToTellTwoMeansApart) {
   torch::optim::Adam adam(network->trainable_parameters(), torch::optim::AdamOptions(1e-2));
   const at::Tensor labels = at::arange(32).remainder(2).to(at::kFloat), tau = at::full({32}, 0.3);
   const auto batch = [&](uint32_t part) {
-    const at::Tensor noise = random(case_.inputs(32).sizes(), part);
+    const at::Tensor noise = normal_items(case_.inputs(32).sizes(), part);
     std::vector<int64_t> per_item(noise.dim(), 1);
     per_item[0] = 32;
     return noise + (labels * 2 - 1).reshape(per_item);
@@ -197,7 +187,7 @@ TEST(AdmDiscriminator, TrainsTheHeadAloneWhenTheExtractorIsFrozen) {
   auto& adm = dynamic_cast<AdmDiscriminator&>(*network);
   EXPECT_EQ(network->trainable_parameters().size(), adm.head().parameters().size());
   const at::Tensor z = c.inputs(2).requires_grad_(true);
-  perturb(adm.head());
+  perturb(adm.head(), 0.1);
   network->logit(z, at::full({2}, 0.5)).sum().backward();
   EXPECT_GT(z.grad().abs().max().item<double>(), 0);
   for (const at::Tensor& parameter : adm.extractor().parameters())

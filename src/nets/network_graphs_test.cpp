@@ -5,17 +5,13 @@
 #include <gtest/gtest.h>
 #include <torch/cuda.h>
 
+#include "core/normal_fixture.h"
 #include "core/process.h"
-#include "core/random.h"
 #include "nets/ops.h"
 #include "nets/precision.h"
 
 namespace equipoise::nets {
 namespace {
-
-at::Tensor random(at::IntArrayRef shape, uint32_t part) {
-  return random_normal(3, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
 
 std::shared_ptr<DenoiserNetwork> small_network(const std::string& type) {
   const NetworkConfig config{{"type", type},    {"model_channels", 32},    {"channel_mult", {1, 2}},
@@ -25,7 +21,7 @@ std::shared_ptr<DenoiserNetwork> small_network(const std::string& type) {
   const at::NoGradGuard no_grad;
   uint32_t part = 10;
   for (at::Tensor& parameter : network->parameters())
-    parameter.add_(random({1, parameter.numel()}, part++).reshape(parameter.sizes()), 0.02);
+    parameter.add_(normal_items({1, parameter.numel()}, part++).reshape(parameter.sizes()), 0.02);
   return network;
 }
 
@@ -50,10 +46,11 @@ struct NetworkGraphsTest : testing::Test {
     ForwardRandomness randomness;
   };
   static Inputs inputs(at::Device device, uint32_t part = 0) {
-    return {.x = random({3, 3, 16, 16}, part).to(device),
-            .noise_labels = random({3}, part + 1).to(device),
-            .class_labels = at::eye(4).slice(0, 0, 3).to(device),
-            .randomness = {.seed = 5, .image_numbers = at::arange(int64_t{part}, int64_t{part} + 3)}};
+    return {
+        .x = normal_items({3, 3, 16, 16}, part).to(device),
+        .noise_labels = normal_items({3}, part + 1).to(device),
+        .class_labels = at::eye(4).slice(0, 0, 3).to(device),
+        .randomness = {.seed = 5, .image_numbers = at::arange(int64_t{part}, int64_t{part} + 3)}};
   }
   static at::Tensor output(NetworkGraphs& graphs, const Inputs& in) {
     return graphs.forward(in.x, in.noise_labels,

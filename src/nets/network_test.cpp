@@ -4,27 +4,16 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/normal_fixture.h"
 #include "core/random.h"
 #include "nets/default_network.h"
+#include "nets/network_fixture.h"
 #include "nets/state.h"
 
 namespace equipoise::nets {
 namespace {
 
 using nlohmann::json;
-
-at::Tensor random(at::IntArrayRef shape, uint32_t part = 0) {
-  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
-
-// Output layers start near zero; a test of the whole network needs values that matter.
-void perturb(torch::nn::Module& network) {
-  torch::NoGradGuard no_grad;
-  uint32_t part = 100;
-  for (at::Tensor& parameter : network.parameters())
-    parameter.add_(random_normal(2, Purpose::kNoise, at::arange(1), parameter.sizes(), part++)[0] *
-                   0.05);
-}
 
 struct Case {
   json config;
@@ -57,14 +46,14 @@ Case small_case(const std::string& type) {
 
 std::shared_ptr<DenoiserNetwork> make(const Case& c, uint64_t seed = 0) {
   auto network = make_denoiser_network(c.config, c.shape, seed);
-  perturb(*network);
+  perturb(*network, 0.05);
   return network;
 }
 
 at::Tensor inputs(const Case& c, int64_t batch) {
   std::vector<int64_t> shape = c.item();
   shape.insert(shape.begin(), batch);
-  return random(shape);
+  return normal_items(shape);
 }
 
 class EveryNetwork : public testing::TestWithParam<std::string> {
@@ -185,7 +174,7 @@ std::vector<at::Tensor> gradients(DenoiserNetwork& network, const Case& c) {
   const ForwardRandomness randomness{7, at::arange(3)};
   std::vector<int64_t> sizes = c.item();
   sizes.insert(sizes.begin(), 3);
-  const at::Tensor x = random(sizes).requires_grad_();
+  const at::Tensor x = normal_items(sizes).requires_grad_();
   std::vector<at::Tensor> wanted = network.parameters();
   wanted.push_back(x);
   const at::Tensor y = network.forward(x, at::full({3}, 0.4), {.randomness = &randomness});
@@ -244,7 +233,7 @@ TEST(SongUNet, WorksWhereverTheResolutionHalvesEvenly) {
   torch::NoGradGuard no_grad;
   const at::Tensor noise = at::zeros({2});
   const auto network = make_denoiser_network(song(), {28, 1, 0}, 0);
-  EXPECT_EQ(network->forward(random({2, 1, 28, 28}), noise, {}).size(3), 28);
+  EXPECT_EQ(network->forward(normal_items({2, 1, 28, 28}), noise, {}).size(3), 28);
   EXPECT_TRUE(state_of(*network).count("enc.7x7_block0.qkv.weight"));
   EXPECT_THROW(make_denoiser_network(song(), {30, 1, 0}, 0), UsageError);
   EXPECT_THROW(make_denoiser_network(song(), {0, 2, 0}, 0), UsageError);
@@ -254,7 +243,7 @@ TEST(SongUNet, WorksWhereverTheResolutionHalvesEvenly) {
 
 TEST(SongUNet, HasEveryEncoderAndDecoder) {
   torch::NoGradGuard no_grad;
-  const at::Tensor x = random({2, 1, 28, 28}), noise = at::zeros({2});
+  const at::Tensor x = normal_items({2, 1, 28, 28}), noise = at::zeros({2});
   for (const char* encoder : {"standard", "skip", "residual"}) {
     for (const char* decoder : {"standard", "skip"}) {
       const json config = song({{"encoder_type", encoder},
@@ -269,18 +258,18 @@ TEST(SongUNet, HasEveryEncoderAndDecoder) {
 
 TEST(SongUNet, WithZeroEmbeddingSeesOnlyTheImage) {
   torch::NoGradGuard no_grad;
-  const at::Tensor x = random({2, 1, 28, 28});
+  const at::Tensor x = normal_items({2, 1, 28, 28});
   const auto network = make_denoiser_network(song({{"embedding_type", "zero"}}), {28, 1, 4}, 0);
-  perturb(*network);
+  perturb(*network, 0.05);
   EXPECT_TRUE(
       at::equal(network->forward(x, at::zeros({2}), {}), network->forward(x, at::ones({2}), {})));
 }
 
 TEST(SongUNet, AddsAugmentLabelsOnlyWhereGiven) {
   torch::NoGradGuard no_grad;
-  const at::Tensor x = random({2, 1, 28, 28}), noise = at::zeros({2});
+  const at::Tensor x = normal_items({2, 1, 28, 28}), noise = at::zeros({2});
   const auto network = make_denoiser_network(song({{"augment_dim", 9}}), {28, 1, 0}, 0);
-  perturb(*network);
+  perturb(*network, 0.05);
   const at::Tensor none = network->forward(x, noise, {});
   EXPECT_TRUE(
       at::allclose(none, network->forward(x, noise, {.augment_labels = at::zeros({2, 9})})));
@@ -290,10 +279,11 @@ TEST(SongUNet, AddsAugmentLabelsOnlyWhereGiven) {
 
 TEST(SongUNet, DropsLabelsWhenTraining) {
   torch::NoGradGuard no_grad;
-  const at::Tensor x = random({1, 1, 28, 28}).expand({64, 1, 28, 28}), noise = at::zeros({64});
+  const at::Tensor x = normal_items({1, 1, 28, 28}).expand({64, 1, 28, 28}),
+                   noise = at::zeros({64});
   const auto network =
       make_denoiser_network(song({{"label_dropout", 0.5}, {"dropout", 0}}), {28, 1, 2}, 0);
-  perturb(*network);
+  perturb(*network, 0.05);
   const at::Tensor labels = at::tensor({0.0f, 1.0f}).unsqueeze(0).repeat({64, 1});
   const ForwardRandomness randomness{.seed = 1, .image_numbers = at::arange(64)};
   const at::Tensor out =
@@ -314,7 +304,7 @@ TEST(SongUNet, DropsLabelsWhenTraining) {
 
 TEST(SongUNet, GivesTheOutputChannelsAskedFor) {
   torch::NoGradGuard no_grad;
-  const at::Tensor x = random({1, 1, 28, 28}), noise = at::zeros({1});
+  const at::Tensor x = normal_items({1, 1, 28, 28}), noise = at::zeros({1});
   EXPECT_EQ(make_denoiser_network(song({{"out_channels", 2}}), {28, 1, 0}, 0)
                 ->forward(x, noise, {})
                 .size(1),

@@ -8,19 +8,15 @@
 
 #include "core/error.h"
 #include "core/libtorch.h"
-#include "core/random.h"
+#include "core/normal_fixture.h"
 
 namespace equipoise::nets {
 namespace {
 
-at::Tensor random(at::IntArrayRef shape, uint32_t part = 0) {
-  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
-
 TEST(GroupNormSilu, FollowsItsFormula) {
-  const at::Tensor x = random({2, 4, 3}), weight = random({1, 4}, 1)[0],
-                   bias = random({1, 4}, 2)[0];
-  const at::Tensor scale = random({2, 4}, 3), shift = random({2, 4}, 4);
+  const at::Tensor x = normal_items({2, 4, 3}), weight = normal_items({1, 4}, 1)[0],
+                   bias = normal_items({1, 4}, 2)[0];
+  const at::Tensor scale = normal_items({2, 4}, 3), shift = normal_items({2, 4}, 4);
   const at::Tensor actual =
       group_norm_silu(x, weight, bias, {.groups = 2, .eps = 0.1}, {.scale = scale, .shift = shift});
   const at::Tensor grouped = x.reshape({2, 2, 6});
@@ -35,8 +31,8 @@ TEST(GroupNormSilu, FollowsItsFormula) {
 }
 
 TEST(Attention, MixesValuesByScaledProducts) {
-  const at::Tensor query = random({2, 3, 4}), key = random({2, 3, 5}, 1),
-                   value = random({2, 3, 5}, 2);
+  const at::Tensor query = normal_items({2, 3, 4}), key = normal_items({2, 3, 5}, 1),
+                   value = normal_items({2, 3, 5}, 2);
   const at::Tensor mixed = attention(query, key, value);
   ASSERT_EQ(mixed.sizes(), at::IntArrayRef({2, 3, 4}));
   for (int64_t n = 0; n < 2; ++n) {
@@ -49,7 +45,7 @@ TEST(Attention, MixesValuesByScaledProducts) {
 }
 
 TEST(Resample, TwoTapsAreMeansAndNearestNeighbours) {
-  const at::Tensor box = resample_kernel({1, 1}), x = random({2, 3, 4, 6});
+  const at::Tensor box = resample_kernel({1, 1}), x = normal_items({2, 3, 4, 6});
   const at::Tensor grouped = box.expand({3, 1, 2, 2});
   const int64_t none = 0;
   EXPECT_TRUE(at::allclose(downsample(x, box), at::conv2d(x, grouped, c10::nullopt, 2, none, 1, 3),
@@ -62,7 +58,7 @@ TEST(Resample, TwoTapsAreMeansAndNearestNeighbours) {
 TEST(Resample, UpsamplingIsFourTimesTheTransposeOfDownsampling) {
   for (const std::vector<double>& taps : {std::vector<double>{1, 1}, {1, 3, 3, 1}}) {
     const at::Tensor kernel = resample_kernel(taps);
-    const at::Tensor large = random({2, 3, 8, 8}), small = random({2, 3, 4, 4}, 1);
+    const at::Tensor large = normal_items({2, 3, 8, 8}), small = normal_items({2, 3, 4, 4}, 1);
     const double down = (downsample(large, kernel) * small).sum().item<double>();
     const double up = (large * upsample(small, kernel)).sum().item<double>();
     EXPECT_NEAR(4 * down, up, 1e-4 * std::abs(up));
@@ -85,7 +81,7 @@ TEST(Resample, RefusesFiltersThatWouldShiftTheImage) {
 }
 
 TEST(Dropout, DoesNothingWithoutRandomness) {
-  const at::Tensor x = random({2, 50});
+  const at::Tensor x = normal_items({2, 50});
   EXPECT_TRUE(dropout(x, 0.5, nullptr, 0).is_same(x));
   const ForwardRandomness randomness{.seed = 3, .image_numbers = at::arange(2)};
   EXPECT_TRUE(dropout(x, 0, &randomness, 0).is_same(x));
@@ -121,7 +117,7 @@ double gradient_error(const Operator& f, const std::vector<at::Tensor>& inputs) 
   std::vector<at::Tensor> leaves, directions;
   for (size_t i = 0; i < inputs.size(); ++i) {
     leaves.push_back(inputs[i].to(at::kDouble).requires_grad_(true));
-    directions.push_back(random(inputs[i].sizes(), 20 + i).to(at::kDouble));
+    directions.push_back(normal_items(inputs[i].sizes(), 20 + i).to(at::kDouble));
   }
   const auto moved = [&](double step) {
     std::vector<at::Tensor> at_step;
@@ -129,7 +125,7 @@ double gradient_error(const Operator& f, const std::vector<at::Tensor>& inputs) 
       at_step.push_back(leaves[i].detach() + step * directions[i]);
     return f(at_step);
   };
-  const at::Tensor value = f(leaves), projection = random(value.sizes(), 30).to(at::kDouble);
+  const at::Tensor value = f(leaves), projection = normal_items(value.sizes(), 30).to(at::kDouble);
   const auto gradients = torch::autograd::grad({(value * projection).sum()}, leaves);
   double along = 0;
   for (size_t i = 0; i < leaves.size(); ++i)
@@ -140,27 +136,27 @@ double gradient_error(const Operator& f, const std::vector<at::Tensor>& inputs) 
 }
 
 TEST(TwinGradients, AgreeWithFiniteDifferences) {
-  const at::Tensor x = random({2, 8, 6, 6}), other = random({2, 8, 6, 6}, 1);
+  const at::Tensor x = normal_items({2, 8, 6, 6}), other = normal_items({2, 8, 6, 6}, 1);
   const at::Tensor box = resample_kernel({1, 1}), wide = resample_kernel({1, 3, 3, 1});
   const ForwardRandomness randomness{.seed = 3, .image_numbers = at::arange(2)};
-  const at::Tensor bytes = (random({5, 12}, 7) * 50 + 128).clamp(0, 255).to(at::kByte);
+  const at::Tensor bytes = (normal_items({5, 12}, 7) * 50 + 128).clamp(0, 255).to(at::kByte);
   const std::vector<std::pair<Operator, std::vector<at::Tensor>>> cases{
       {[](const auto& t) { return nets::conv2d(t[0], t[1], t[2]); },
-       {x, random({4, 8, 3, 3}, 2), random({1, 4}, 3)[0]}},
+       {x, normal_items({4, 8, 3, 3}, 2), normal_items({1, 4}, 3)[0]}},
       {[](const auto& t) {
          return group_norm_silu(t[0], t[1], t[2], {.groups = 2},
                                 {.offset = t[3], .scale = t[4], .shift = t[5]});
        },
-       {x, random({1, 8}, 2)[0], random({1, 8}, 3)[0], random({2, 8}, 4), random({2, 8}, 5),
-        random({2, 8}, 6)}},
-      {[](const auto& t) { return self_attention(t[0], 2); }, {random({2, 24, 3, 3}, 2)}},
+       {x, normal_items({1, 8}, 2)[0], normal_items({1, 8}, 3)[0], normal_items({2, 8}, 4),
+        normal_items({2, 8}, 5), normal_items({2, 8}, 6)}},
+      {[](const auto& t) { return self_attention(t[0], 2); }, {normal_items({2, 24, 3, 3}, 2)}},
       {[](const auto& t) { return scaled_sum(t[0], t[1], 0.7); }, {x, other}},
       {[&](const auto& t) { return upsample(t[0], box.to(at::kDouble)); }, {x}},
       {[&](const auto& t) { return upsample(t[0], wide.to(at::kDouble)); }, {x}},
       {[&](const auto& t) { return downsample(t[0], box.to(at::kDouble)); }, {x}},
       {[&](const auto& t) { return downsample(t[0], wide.to(at::kDouble)); }, {x}},
       {[&](const auto& t) { return dropout(t[0], 0.3, &randomness, 1); }, {x}},
-      {[&](const auto& t) { return byte_products(t[0], bytes); }, {random({3, 12}, 2)}}};
+      {[&](const auto& t) { return byte_products(t[0], bytes); }, {normal_items({3, 12}, 2)}}};
   for (size_t i = 0; i < cases.size(); ++i)
     EXPECT_LT(gradient_error(cases[i].first, cases[i].second), 1e-7) << "case " << i;
 }

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/libtorch.h"
-#include "core/random.h"
+#include "core/normal_fixture.h"
 #include "nets/network.h"
 #include "nets/ops.h"
 
@@ -19,10 +19,6 @@ struct PrecisionTest : testing::Test {
   ~PrecisionTest() override { set_precision(Precision::kFp32Fast); }
 };
 
-at::Tensor random(at::IntArrayRef shape, uint32_t part) {
-  return random_normal(3, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
-
 /// Relative error of a network's output and of its input gradient against float64.
 double error_of(const std::string& type, Precision precision) {
   const NetworkConfig config{{"type", type},    {"model_channels", 32},    {"channel_mult", {1, 2}},
@@ -31,8 +27,9 @@ double error_of(const std::string& type, Precision precision) {
   const at::NoGradGuard no_grad;
   uint32_t part = 10;
   for (at::Tensor& parameter : network->parameters())
-    parameter.add_(random({1, parameter.numel()}, part++).reshape(parameter.sizes()), 0.02);
-  const at::Tensor x = random({2, 3, 16, 16}, 0), noise = at::full({2}, 0.3);
+    parameter.add_(normal_items({1, parameter.numel()}, part++, 3).reshape(parameter.sizes()),
+                   0.02);
+  const at::Tensor x = normal_items({2, 3, 16, 16}, 0, 3), noise = at::full({2}, 0.3);
   const auto value = [&](at::ScalarType kind) {
     network->to(kind);
     const at::AutoGradMode enable_grad(true);
@@ -63,8 +60,8 @@ TEST_F(PrecisionTest, EveryUNetIsAsExactAsItsPrecisionPromises) {
 }
 
 TEST_F(PrecisionTest, Float64IsLeftAlone) {
-  const at::Tensor x = random({1, 4, 5, 5}, 1).to(at::kDouble),
-                   weight = random({6, 4, 3, 3}, 2).to(at::kDouble);
+  const at::Tensor x = normal_items({1, 4, 5, 5}, 1, 3).to(at::kDouble),
+                   weight = normal_items({6, 4, 3, 3}, 2, 3).to(at::kDouble);
   const at::Tensor expected = at::conv2d(x, weight, c10::nullopt, 1, 1);
   set_precision(Precision::kBf16);
   EXPECT_TRUE(at::equal(nets::conv2d(x, weight, {}), expected));

@@ -5,17 +5,13 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "core/random.h"
+#include "core/normal_fixture.h"
 #include "nets/state.h"
 
 namespace equipoise::nets {
 namespace {
 
 const DataShape kShape{16, 3, 6};
-
-at::Tensor random(at::IntArrayRef shape, uint32_t part = 0) {
-  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
 
 std::shared_ptr<WordUNet> small(const WordUNetConfig& config = {.model_channels = 8,
                                                                 .time_channels = 16}) {
@@ -42,7 +38,7 @@ TEST(WordEmbedding, IsSinesThenCosinesThenTheCondition) {
 }
 
 TEST(WordEmbedding, ScalesTheConditionByItsGain) {
-  const at::Tensor labels = random({2, 5});
+  const at::Tensor labels = normal_items({2, 5});
   EXPECT_TRUE(at::equal(word_embedding(at::ones({2}), 4, labels, 3).slice(1, 4), labels * 3));
 }
 
@@ -52,7 +48,7 @@ TEST(WordUNet, HasAsManyParametersAsTheRelease) {
 
 TEST(WordUNet, ItemsDoNotSeeEachOther) {
   const auto network = small();
-  const at::Tensor x = random({3, 3, 16, 16}), labels = random({3, 6}, 1);
+  const at::Tensor x = normal_items({3, 3, 16, 16}), labels = normal_items({3, 6}, 1);
   const at::Tensor together = predict(*network, x, labels);
   EXPECT_EQ(together.sizes(), x.sizes());
   at::Tensor other = x.clone();
@@ -63,9 +59,9 @@ TEST(WordUNet, ItemsDoNotSeeEachOther) {
 
 TEST(WordUNet, NoConditionIsTheZeroVector) {
   const auto network = small();
-  const at::Tensor x = random({2, 3, 16, 16});
+  const at::Tensor x = normal_items({2, 3, 16, 16});
   EXPECT_TRUE(at::equal(predict(*network, x), predict(*network, x, at::zeros({2, 6}))));
-  EXPECT_FALSE(at::allclose(predict(*network, x), predict(*network, x, random({2, 6}))));
+  EXPECT_FALSE(at::allclose(predict(*network, x), predict(*network, x, normal_items({2, 6}))));
 }
 
 TEST(WordUNet, FinestAttentionCanBeLeftOut) {
@@ -74,13 +70,15 @@ TEST(WordUNet, FinestAttentionCanBeLeftOut) {
                  small({.model_channels = 8, .time_channels = 16, .attention_at_finest = false});
   // LN 16, qkv 192 + 24, proj 64 + 8, LN 16, two linear maps 2 (64 + 8).
   EXPECT_EQ(num_parameters(*with) - num_parameters(*without), 464);
-  EXPECT_EQ(predict(*without, random({1, 3, 16, 16})).sizes(), at::IntArrayRef({1, 3, 16, 16}));
+  EXPECT_EQ(predict(*without, normal_items({1, 3, 16, 16})).sizes(),
+            at::IntArrayRef({1, 3, 16, 16}));
 }
 
 TEST(WordUNet, GradientsReachEveryParameterAndTheCondition) {
   const auto network = small();
-  const at::Tensor labels = random({2, 6}).requires_grad_(true);
-  network->forward(random({2, 3, 16, 16}), at::tensor({3.0f, 500.0f}), {.class_labels = labels})
+  const at::Tensor labels = normal_items({2, 6}).requires_grad_(true);
+  network
+      ->forward(normal_items({2, 3, 16, 16}), at::tensor({3.0f, 500.0f}), {.class_labels = labels})
       .square()
       .sum()
       .backward();

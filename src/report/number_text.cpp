@@ -8,6 +8,15 @@
 
 namespace equipoise::report {
 
+namespace {
+
+/// Between two numbers: a dash beside a minus reads as two.
+const char* range_mark(double low, double high) {
+  return low < 0 || high < 0 ? " to " : "–";
+}
+
+}  // namespace
+
 std::string number_text(std::optional<double> value) {
   if (!value || !std::isfinite(*value)) return kAbsent;
   const double size = std::abs(*value);
@@ -25,7 +34,8 @@ std::string estimate_text(const std::optional<Estimate>& estimate) {
   if (!estimate) return kAbsent;
   std::string text = number_text(estimate->value);
   if (estimate->low && estimate->high)
-    text += fmt::format(" ({}–{})", number_text(estimate->low), number_text(estimate->high));
+    text += fmt::format(" ({}{}{})", number_text(estimate->low),
+                        range_mark(*estimate->low, *estimate->high), number_text(estimate->high));
   return text;
 }
 
@@ -33,7 +43,8 @@ std::string percent_text(const std::optional<Estimate>& estimate) {
   if (!estimate) return kAbsent;
   std::string text = percent_text(estimate->value);
   if (estimate->low && estimate->high)
-    text += fmt::format(" ({:.1f}–{:.1f} %)", 100 * *estimate->low, 100 * *estimate->high);
+    text += fmt::format(" ({:.1f}{}{:.1f} %)", 100 * *estimate->low,
+                        range_mark(*estimate->low, *estimate->high), 100 * *estimate->high);
   return text;
 }
 

@@ -33,6 +33,8 @@ TEST(NumberText, EstimatesCarryTheirInterval) {
   EXPECT_EQ(estimate_text(Estimate{0.083, 0.061, 0.107}), "0.083 (0.061–0.107)");
   EXPECT_EQ(estimate_text(Estimate{0.083, std::nullopt, std::nullopt}), "0.083");
   EXPECT_EQ(percent_text(Estimate{0.123, 0.109, 0.138}), "12.3 % (10.9–13.8 %)");
+  EXPECT_EQ(estimate_text(Estimate{-0.015, -0.017, -0.012}), "-0.015 (-0.017 to -0.012)");
+  EXPECT_EQ(percent_text(Estimate{0.01, -0.02, 0.04}), "1.0 % (-2.0 to 4.0 %)");
 }
 
 }  // namespace

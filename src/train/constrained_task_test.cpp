@@ -15,6 +15,7 @@
 #include "samplers/sample_images.h"
 #include "train/constraints/line_fixture.h"
 #include "train/denoiser_task.h"
+#include "train/stop_fixture.h"
 #include "train/thread_group_fixture.h"
 
 namespace equipoise::train {
@@ -277,16 +278,6 @@ TrainResult train(const LineRun& run, const LoopConfig& config, LoopHooks hooks,
 }
 
 /// Stops after a number of steps.
-class StopAfter : public Progress {
- public:
-  explicit StopAfter(int64_t steps) : left_(steps) {}
-  void update(int64_t, const std::string&) override { --left_; }
-  bool stop_requested() const override { return left_ <= 0; }
-
- private:
-  int64_t left_;
-};
-
 TEST(ConstrainedTraining, ResumedMultipliersFollowTheSamePathToTheBit) {
   const io::ScratchFolder scratch;
   Progress silent;

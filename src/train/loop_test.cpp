@@ -13,6 +13,7 @@
 #include "core/libtorch.h"
 #include "core/random.h"
 #include "train/adam.h"
+#include "train/stop_fixture.h"
 #include "train/thread_group_fixture.h"
 
 namespace equipoise::train {
@@ -53,16 +54,6 @@ LoopConfig small_config() {
 }
 
 /// Stops after a number of steps.
-class StopAfter : public Progress {
- public:
-  explicit StopAfter(int64_t steps) : left_(steps) {}
-  void update(int64_t, const std::string&) override { --left_; }
-  bool stop_requested() const override { return left_ <= 0; }
-
- private:
-  int64_t left_;
-};
-
 class LoopTest : public testing::Test {
  protected:
   LoopTest()

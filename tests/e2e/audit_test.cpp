@@ -20,8 +20,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr int kUsage = 2;
-
 struct Audit : testing::Test {
   io::ScratchFolder scratch;
   const std::string images = scratch / "stripes", run = scratch / "run", out = scratch / "out.json",

@@ -22,8 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr int kUsage = 2, kData = 3, kEnvironment = 5;
-
 struct BadInput : testing::Test {
   io::ScratchFolder scratch;
   const std::string folder = scratch / "images", out = scratch / "out",

@@ -28,8 +28,6 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr int kFails = 1, kUsage = 2, kData = 3;
-
 /// A reference of three classes in turn, and samples that lack most of the last one.
 struct Evaluate : testing::Test {
   io::ScratchFolder scratch;

@@ -13,6 +13,8 @@
 
 namespace equipoise::e2e {
 
+constexpr int kFails = 1, kUsage = 2, kData = 3, kEnvironment = 5;  ///< exit codes
+
 using Arguments = std::vector<std::string>;
 
 /// What became of a run of the program. Ended by signal s, its code is 128 + s.

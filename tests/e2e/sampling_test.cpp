@@ -21,8 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr int kUsage = 2, kData = 3;
-
 struct Sampling : testing::Test {
   io::ScratchFolder scratch;
   const std::string model = scratch / "m.safetensors", out = scratch / "samples.npz",

@@ -3,17 +3,13 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "core/random.h"
+#include "core/normal_fixture.h"
 
 namespace equipoise::nets {
 namespace {
 
 at::Tensor row(std::vector<float> values) {
   return at::tensor(values).view({1, 1, 1, -1});
-}
-
-at::Tensor random(at::IntArrayRef shape, uint32_t part) {
-  return random_normal(1, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
 }
 
 void expect_row(const at::Tensor& actual, std::vector<float> expected) {
@@ -52,9 +48,10 @@ TEST(PaddedConvolution, TakesTheNumberOfGroupsFromTheImage) {
 }
 
 TEST(PaddedConvolution, IsTheSameWithScaleAndShiftFoldedIn) {
-  const Convolution plain{.weight = random({4, 3, 3, 3}, 0), .bias = random({4}, 1)};
+  const Convolution plain{.weight = normal_items({4, 3, 3, 3}, 0), .bias = normal_items({4}, 1)};
   const Convolution unbiased{.weight = plain.weight, .bias = {}};
-  const at::Tensor scale = random({4}, 2), shift = random({4}, 3), x = random({2, 3, 5, 6}, 4);
+  const at::Tensor scale = normal_items({4}, 2), shift = normal_items({4}, 3),
+                   x = normal_items({2, 3, 5, 6}, 4);
   const auto after = [&](const at::Tensor& y) {
     return y * scale.view({-1, 1, 1}) + shift.view({-1, 1, 1});
   };

@@ -8,17 +8,13 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/libtorch.h"
-#include "core/random.h"
+#include "core/normal_fixture.h"
 #include "nets/kernels/cpu_ops.h"
 #include "nets/ops.h"
 #include "nets/precision.h"
 
 namespace equipoise::nets::kernels {
 namespace {
-
-at::Tensor random(at::IntArrayRef shape, uint32_t part) {
-  return random_normal(7, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
 
 /// The values that bfloat16 copies stand for, in float64.
 at::Tensor narrowed(const at::Tensor& values) {
@@ -34,7 +30,7 @@ int64_t drawn(int64_t from, int64_t to) {
 }
 
 TEST(ToBf16, RoundsAsLibTorchDoes) {
-  at::Tensor values = random({2, 1001}, 0) * 1e3;
+  at::Tensor values = normal_items({2, 1001}, 0) * 1e3;
   values[0][3] = std::numeric_limits<float>::infinity();
   values[0][4] = -std::numeric_limits<float>::infinity();
   values[0][5] = 1.00390625f;  // half way: to even
@@ -55,11 +51,11 @@ RC_GTEST_PROP(NarrowConvolution, IsTheConvolutionOfRoundedNumbers, ()) {
   const int64_t batch = drawn(1, 3), in = 16 * drawn(1, 4), out = 16 * drawn(1, 4),
                 height = drawn(1, 13), width = drawn(1, 13),
                 kernel = *rc::gen::element<int64_t>(1, 3);
-  const at::Tensor x = random({batch, in, height, width}, 0).requires_grad_(true),
-                   weight = random({out, in, kernel, kernel}, 1).requires_grad_(true),
-                   bias = random({1, out}, 2)[0].detach().requires_grad_(true);
+  const at::Tensor x = normal_items({batch, in, height, width}, 0).requires_grad_(true),
+                   weight = normal_items({out, in, kernel, kernel}, 1).requires_grad_(true),
+                   bias = normal_items({1, out}, 2)[0].detach().requires_grad_(true);
   if (!handles_narrow_convolution(x, weight, kernel / 2)) return;  // this processor has no kernel
-  const at::Tensor y = narrow_convolution(x, weight, bias), grad_y = random(y.sizes(), 3);
+  const at::Tensor y = narrow_convolution(x, weight, bias), grad_y = normal_items(y.sizes(), 3);
   const auto gradients = torch::autograd::grad({y}, {x, weight, bias}, {grad_y});
 
   const at::Tensor wide_x = narrowed(x.detach()).requires_grad_(true),
@@ -78,8 +74,8 @@ RC_GTEST_PROP(NarrowConvolution, IsTheConvolutionOfRoundedNumbers, ()) {
 TEST(FrozenWeights, KeepsNothingBeyondItsLife) {
   set_precision(Precision::kBf16);
   const at::NoGradGuard no_grad;
-  const at::Tensor x = random({1, 32, 8, 8}, 0);
-  at::Tensor weight = random({32, 32, 3, 3}, 1);
+  const at::Tensor x = normal_items({1, 32, 8, 8}, 0);
+  at::Tensor weight = normal_items({32, 32, 3, 3}, 1);
   weight.requires_grad_(true);
   const at::Tensor before = nets::conv2d(x, weight, {});
   {

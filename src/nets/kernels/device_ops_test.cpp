@@ -5,14 +5,10 @@
 #include <torch/cuda.h>
 
 #include "core/libtorch.h"
-#include "core/random.h"
+#include "core/normal_fixture.h"
 
 namespace equipoise::nets::kernels::device {
 namespace {
-
-at::Tensor random(at::IntArrayRef shape, uint32_t part) {
-  return random_normal(7, Purpose::kNoise, at::arange(shape[0]), shape.slice(1), part);
-}
 
 struct GroupNormCase {
   int64_t batch, channels, height, width, groups;
@@ -27,12 +23,13 @@ struct DeviceGroupNorm : testing::TestWithParam<GroupNormCase> {
 
 TEST_P(DeviceGroupNorm, AgreesWithTheProcessorInFloat64) {
   const GroupNormCase& c = GetParam();
-  std::vector<at::Tensor> inputs{random({c.batch, c.channels, c.height, c.width}, 0) * 2 + 3,
-                                 random({1, c.channels}, 1)[0], random({1, c.channels}, 2)[0]};
-  if (c.use_offset) inputs.push_back(random({c.batch, c.channels}, 3));
+  std::vector<at::Tensor> inputs{normal_items({c.batch, c.channels, c.height, c.width}, 0) * 2 + 3,
+                                 normal_items({1, c.channels}, 1)[0],
+                                 normal_items({1, c.channels}, 2)[0]};
+  if (c.use_offset) inputs.push_back(normal_items({c.batch, c.channels}, 3));
   if (c.use_scale) {
-    inputs.push_back(random({c.batch, c.channels}, 4));
-    inputs.push_back(random({c.batch, c.channels}, 5));
+    inputs.push_back(normal_items({c.batch, c.channels}, 4));
+    inputs.push_back(normal_items({c.batch, c.channels}, 5));
   }
   const auto value_and_gradients = [&](at::Device device, at::ScalarType type) {
     std::vector<at::Tensor> leaves;
@@ -47,7 +44,7 @@ TEST_P(DeviceGroupNorm, AgreesWithTheProcessorInFloat64) {
     EXPECT_EQ(handles_group_norm(leaves[0]), type == at::kFloat);
     const at::Tensor y =
         group_norm_silu(leaves[0], leaves[1], leaves[2], {c.groups, 1e-5, c.use_silu}, modulation);
-    const at::Tensor projection = random(y.sizes(), 9).to(device, type);
+    const at::Tensor projection = normal_items(y.sizes(), 9).to(device, type);
     auto all = torch::autograd::grad({(y * projection).sum()}, leaves);
     all.push_back(y.detach());
     return all;
