@@ -1,5 +1,6 @@
 #include "audit/embedding_bias.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -11,6 +12,7 @@ namespace equipoise::audit {
 namespace {
 
 constexpr double kSmallestCosine = 0.05;
+constexpr double kCosineRounding = 1e-6;  // of float32 vectors
 
 /// Of a number that is known exactly.
 metrics::Interval exactly(double value) {
@@ -49,12 +51,15 @@ OutputBias output_bias(const at::Tensor& weights, double tolerance, const ProbeO
   return bias;
 }
 
-LinearFit relate(const std::vector<BiasPoint>& points, double level) {
+std::optional<LinearFit> relate(const std::vector<BiasPoint>& points, double level) {
+  if (points.size() < 3) return std::nullopt;
   std::vector<double> x, y;
   for (const BiasPoint& point : points) {
     x.push_back(point.embedding.difference);
     y.push_back(point.output.share.value - 0.5);
   }
+  const auto [least, most] = std::minmax_element(x.begin(), x.end());
+  if (*most - *least < kCosineRounding) return std::nullopt;
   return fit_line(x, y, level);
 }
 

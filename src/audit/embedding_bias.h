@@ -46,8 +46,9 @@ struct BiasPoint {
   OutputBias output;
   std::string recipe = {};  ///< what images `output` is of, and who judged them
 };
-/// Y_w - 1/2 on delta_w; several models (seeds of the projection) may be pooled. Throws as fit_line.
-LinearFit relate(const std::vector<BiasPoint>& points, double level = 0.95);
+/// Y_w - 1/2 on delta_w; several models (seeds of the projection) may be pooled. None of fewer than
+/// three points, or of words that are all biased alike (orthogonal vectors are).
+std::optional<LinearFit> relate(const std::vector<BiasPoint>& points, double level = 0.95);
 
 nlohmann::ordered_json to_json(const BiasPoint& point);
 /// delta_w has no sampling error: its interval is a point.

@@ -101,16 +101,26 @@ TEST(OutputBias, IntervalOfABalancedGeneratorCoversOneHalf) {
   EXPECT_GT(num_missed, 0);
 }
 
-TEST(EmbeddingBias, RelatesToOutputBiasByALine) {
+std::vector<BiasPoint> points_at(const std::vector<double>& differences) {
   std::vector<BiasPoint> points;
-  for (const double delta : {-0.2, 0.0, 0.1, 0.3}) {
-    BiasPoint point{.word = "w", .embedding = {.difference = delta}, .output = {}};
-    point.output.share.value = 0.5 + 0.4 * delta;
-    points.push_back(point);
+  for (const double delta : differences) {
+    points.push_back({.word = "w", .embedding = {.difference = delta}, .output = {}});
+    points.back().output.share.value = 0.5 + 0.4 * delta;
   }
-  const LinearFit fit = relate(points);
-  EXPECT_NEAR(fit.slope.value, 0.4, 1e-12);
-  EXPECT_NEAR(fit.intercept.value, 0, 1e-12);
+  return points;
+}
+
+TEST(EmbeddingBias, RelatesToOutputBiasByALine) {
+  const auto fit = relate(points_at({-0.2, 0.0, 0.1, 0.3}));
+  ASSERT_TRUE(fit.has_value());
+  EXPECT_NEAR(fit->slope.value, 0.4, 1e-12);
+  EXPECT_NEAR(fit->intercept.value, 0, 1e-12);
+}
+
+TEST(EmbeddingBias, WordsThatAreBiasedAlikeShowNoLine) {
+  EXPECT_FALSE(relate(points_at({0.1, 0.3})).has_value());
+  EXPECT_FALSE(relate(points_at({0, 0, 0, 0})).has_value());
+  EXPECT_FALSE(relate(points_at({0, 3e-8, -2e-8})).has_value());
 }
 
 }  // namespace

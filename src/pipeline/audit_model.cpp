@@ -314,14 +314,13 @@ class ModelAudit {
               {"words", of_words},
               {"numbers", audit::to_json(audit::bias_numbers(points, first.name, second.name))},
               {"fit", nullptr}};
-    if (points.size() >= 3) {
-      const audit::LinearFit fit = audit::relate(points);
-      json["fit"] = audit::to_json(fit);
+    if (const auto fit = audit::relate(points)) {
+      json["fit"] = audit::to_json(*fit);
       json["numbers"].push_back(audit::to_json(audit::AuditNumber{
           .name = "slope of share less one half on embedding bias",
-          .interval = fit.slope,
-          .recipe = fmt::format("least squares over {} words, R^2 {:.3f}, p {:.3g}", fit.num_points,
-                                fit.r_squared, fit.p_value),
+          .interval = fit->slope,
+          .recipe = fmt::format("least squares over {} words, R^2 {:.3f}, p {:.3g}",
+                                fit->num_points, fit->r_squared, fit->p_value),
           .not_said = "Few words of one projection show no law, and a slope no cause."}));
     }
     return json;
