@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "core/random.h"
 #include "metrics/feature_fixture.h"
 
 namespace equipoise::metrics {

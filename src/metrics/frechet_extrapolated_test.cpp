@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "core/random.h"
 #include "metrics/feature_fixture.h"
 #include "metrics/metric.h"
 

@@ -7,7 +7,6 @@
 
 #include "core/error.h"
 #include "core/normal_fixture.h"
-#include "core/random.h"
 #include "io/safetensors.h"
 #include "io/scratch_folder.h"
 #include "nets/adm_discriminator.h"

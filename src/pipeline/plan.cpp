@@ -46,7 +46,8 @@ int64_t activation_bytes(const std::function<at::Tensor()>& loss,
 
 StagePlan plan_stage(const std::string& name, const torch::nn::Module& network,
                      const std::vector<at::Tensor>& trainable, const train::LoopConfig& loop,
-                     const at::Tensor& images, const std::function<at::Tensor()>& loss) {
+                     const std::string& device, const at::Tensor& images,
+                     const std::function<at::Tensor()>& loss) {
   const int64_t num_trainable =
       std::accumulate(trainable.begin(), trainable.end(), int64_t{0},
                       [](int64_t sum, const at::Tensor& values) { return sum + values.numel(); });
@@ -58,7 +59,7 @@ StagePlan plan_stage(const std::string& name, const torch::nn::Module& network,
           .num_parameters = num_parameters,
           .weights = kBytes * (num_parameters + num_trainable),
           .optimizer = 2 * kBytes * num_trainable,
-          .gradients = lanes * kBytes * num_trainable,
+          .gradients = (device == "cpu" ? lanes : lanes + 1) * kBytes * num_trainable,
           .activations = lanes * activation_bytes(loss, trainable),
           .batch = item_bytes * loop.batch_size};
 }
@@ -85,7 +86,7 @@ StagePlan plan_denoiser(const ExperimentConfig& config, const ImageData& data) {
   const at::Tensor labels = first_class(model.shape, images.size(0));
   return plan_stage(
       "denoiser " + model.network.at("type").get<std::string>(), *denoiser, denoiser->parameters(),
-      config.train, images,
+      config.train, config.device, images,
       [&] { return denoiser->denoise(images, sigma, {.class_labels = labels}).square().sum(); });
 }
 
@@ -95,7 +96,7 @@ StagePlan plan_discriminator(const ExperimentConfig& config, const ImageData& da
   const at::Tensor images = noise_images(data, config.ratio.train);
   const at::Tensor time = at::full({images.size(0)}, 0.5);
   return plan_stage("discriminator " + config.ratio_network.at("type").get<std::string>(), *network,
-                    network->trainable_parameters(), config.ratio.train, images,
+                    network->trainable_parameters(), config.ratio.train, config.device, images,
                     [&] { return network->logit(images, time).square().sum(); });
 }
 
@@ -123,7 +124,7 @@ StagePlan plan_classifier(const ExperimentConfig& config, const ImageData& data)
   const auto network = nets::make_classifier_network(config.classifier_network, shape, config.seed);
   const at::Tensor images = noise_images(data, config.classifier.train);
   return plan_stage("classifier " + config.classifier_network.at("type").get<std::string>(),
-                    *network, network->parameters(), config.classifier.train, images,
+                    *network, network->parameters(), config.classifier.train, config.device, images,
                     [&] { return network->logits(images).square().sum(); });
 }
 

@@ -16,7 +16,7 @@ struct StagePlan {
   int64_t num_parameters = 0;
   int64_t weights = 0;      ///< with their average
   int64_t optimizer = 0;    ///< Adam's two moments
-  int64_t gradients = 0;    ///< of every lane
+  int64_t gradients = 0;    ///< of every lane, and on a device their sum
   int64_t activations = 0;  ///< of every lane, forward and back
   int64_t batch = 0;        ///< images as floats
   int64_t ratio = 0;        ///< of a denoiser: the discriminators it asks, with their images

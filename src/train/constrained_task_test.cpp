@@ -277,7 +277,6 @@ TrainResult train(const LineRun& run, const LoopConfig& config, LoopHooks hooks,
   return run_loop(*run.task, run.denoiser->parameters(), config, hooks, "fit", progress);
 }
 
-/// Stops after a number of steps.
 TEST(ConstrainedTraining, ResumedMultipliersFollowTheSamePathToTheBit) {
   const io::ScratchFolder scratch;
   Progress silent;

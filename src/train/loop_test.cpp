@@ -53,7 +53,6 @@ LoopConfig small_config() {
           .tick_images = 500};
 }
 
-/// Stops after a number of steps.
 class LoopTest : public testing::Test {
  protected:
   LoopTest()
